@@ -1,0 +1,5 @@
+//! Coding tools without knowledge of files or disks: hashes and the erasure code.
+
+pub mod erasure;
+mod gf256;
+pub mod hash;
