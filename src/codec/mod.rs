@@ -1,0 +1,160 @@
+//! The codec contract: a codec turns a file's content into layers and back, and knows nothing else.
+//!
+//! A codec is pure and deterministic: the same content, settings and effort give the same layer bytes on every
+//! machine, thread count and instruction set; decoding gives the same content. It never sees names, disks or the
+//! kernel. Layers are produced in order, each complete before the next begins, so that they can be spooled.
+//! A decoder verifies what it returns: bytes it cannot prove are an error or are declared degraded, never silent.
+
+pub mod stored;
+
+use std::fmt;
+use std::io;
+
+use crate::format::{LayerError, Layers};
+
+/// Number of a codec in descriptors; never reused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct CodecId(pub u16);
+
+/// How much work an encoder may spend.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum Effort {
+    /// Fastest useful setting.
+    Fast,
+    /// The default.
+    #[default]
+    Normal,
+    /// Slow codecs for what is rarely read.
+    Archive,
+}
+
+/// The content to encode, readable at any offset.
+pub trait Content: Send + Sync {
+    /// Size in bytes.
+    fn size(&self) -> u64;
+    /// Fills `buf` from byte `offset`; the range lies inside the content.
+    ///
+    /// # Errors
+    /// Whatever the medium reports, also `UnexpectedEof` when the content shrank meanwhile.
+    fn read_at(&self, offset: u64, buf: &mut [u8]) -> io::Result<()>;
+}
+
+/// Takes the layers of an object in order: all bytes of layer 0, then of layer 1, ...
+pub trait LayerSink {
+    /// Appends bytes to the current layer.
+    ///
+    /// # Errors
+    /// Whatever the medium reports; the encoder stops then.
+    fn write(&mut self, bytes: &[u8]) -> io::Result<()>;
+    /// Ends the current layer; the next write begins the following one.
+    ///
+    /// # Errors
+    /// Whatever the medium reports.
+    fn end_layer(&mut self) -> io::Result<()>;
+    /// Whether the work should be dropped (unmount, the file was opened for writing).
+    fn cancelled(&self) -> bool {
+        false
+    }
+}
+
+/// Why a codec did not encode or decode.
+#[derive(Debug, thiserror::Error)]
+pub enum CodecError {
+    /// Not for this codec, or no gain; the text is recorded and shown by `why`.
+    #[error("{0}")]
+    Declined(String),
+    /// [`LayerSink::cancelled`] was true.
+    #[error("cancelled")]
+    Cancelled,
+    /// The settings or layers are not what this codec writes; the text says what and where.
+    #[error("{0}")]
+    Format(String),
+    /// The bytes decode, but not to what was stored.
+    #[error("decoded bytes {offset}..+{length} do not match their hash")]
+    Mismatch {
+        /// First byte of the piece, in the content.
+        offset: u64,
+        /// Its length.
+        length: u64,
+    },
+    /// Layers are missing.
+    #[error(transparent)]
+    Layer(#[from] LayerError),
+    /// The medium failed.
+    #[error(transparent)]
+    Io(#[from] io::Error),
+}
+
+/// What a read returned.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Quality {
+    /// Proved byte for byte.
+    Exact,
+    /// From fewer layers than exact needs; the number of layers used.
+    Degraded(usize),
+}
+
+/// What `encode` leaves for the descriptor.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Encoded {
+    /// Codec settings, needed to decode; at most 64 KiB.
+    pub settings: Vec<u8>,
+}
+
+/// A codec.
+pub trait Codec: fmt::Debug + Send + Sync {
+    /// Its number in descriptors.
+    fn id(&self) -> CodecId;
+    /// Its name in policy, status and `why`.
+    fn name(&self) -> &'static str;
+    /// Encodes `content` into `sink`, in memory that does not grow with the content.
+    ///
+    /// # Errors
+    /// [`CodecError::Declined`] when the content is not for it; the caller falls back.
+    fn encode(
+        &self,
+        content: &dyn Content,
+        effort: Effort,
+        sink: &mut dyn LayerSink,
+    ) -> Result<Encoded, CodecError>;
+    /// Opens layers for reading. `size` is the content's size from the descriptor.
+    ///
+    /// # Errors
+    /// [`CodecError::Format`] when settings or layer lengths do not fit together.
+    fn open<'a>(
+        &self,
+        settings: &[u8],
+        size: u64,
+        layers: Box<dyn Layers + 'a>,
+    ) -> Result<Box<dyn Decoder + 'a>, CodecError>;
+}
+
+/// Reads the content of one encoded object at any offset.
+pub trait Decoder: Send + Sync {
+    /// Fills `buf` from byte `offset`; the range lies inside the content. Work and memory are bounded by the
+    /// range plus one segment at either end.
+    ///
+    /// # Errors
+    /// [`CodecError::Layer`] when too little is left, [`CodecError::Mismatch`] when decoded bytes are not those stored.
+    fn read_at(&self, offset: u64, buf: &mut [u8]) -> Result<Quality, CodecError>;
+    /// Bytes of content that are decoded together; reads aligned to it do no work twice.
+    fn segment(&self) -> u64;
+}
+
+/// The codec with this number.
+#[must_use]
+pub fn by_id(id: CodecId) -> Option<&'static dyn Codec> {
+    ALL.iter().copied().find(|codec| codec.id() == id)
+}
+
+/// The codec with this name.
+#[must_use]
+pub fn by_name(name: &str) -> Option<&'static dyn Codec> {
+    ALL.iter().copied().find(|codec| codec.name() == name)
+}
+
+const ALL: &[&dyn Codec] = &[&stored::Stored];
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "tests may panic")]
+pub(crate) mod testing;
