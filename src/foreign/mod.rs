@@ -1,0 +1,134 @@
+//! Readers of other programs' formats, recognised by content and shown read-only.
+//!
+//! A thing from elsewhere is one file or one directory of files; the store reads its first bytes, asks
+//! [`recognise`] what it is and [`open`]s it. Names decide nothing: chunks keep their numbers in their headers.
+//! All input is hostile: lengths are checked before anything is allocated, errors name file and offset.
+
+pub mod hobi;
+
+use std::fmt;
+use std::io;
+
+/// How many first bytes of each file [`recognise`] wants; shorter files are given whole.
+pub const HEAD: usize = 64;
+
+/// What lies on the medium.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Form {
+    /// One file: a single part.
+    File,
+    /// A directory: its regular files are the parts, in the order of their names.
+    Directory,
+}
+
+/// The files that a thing from elsewhere consists of.
+pub trait Parts: fmt::Debug + Send + Sync {
+    /// How many there are.
+    fn count(&self) -> usize;
+    /// The name of a part, for errors.
+    fn name(&self, part: usize) -> String;
+    /// Size of a part in bytes.
+    fn size(&self, part: usize) -> u64;
+    /// Fills `buf` from byte `offset` of a part.
+    ///
+    /// # Errors
+    /// Whatever the medium reports, `UnexpectedEof` past the end.
+    fn read_at(&self, part: usize, offset: u64, buf: &mut [u8]) -> io::Result<()>;
+}
+
+/// A format that can be read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Kind {
+    /// A chunk directory of Holo.Codec that holds any file ([`hobi`]).
+    HoloBinary,
+}
+
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::HoloBinary => write!(f, "Holo.Codec binary"),
+        }
+    }
+}
+
+/// Why something from elsewhere cannot be read.
+#[derive(Debug, thiserror::Error)]
+pub enum ForeignError {
+    /// The bytes are not what the format says.
+    #[error("{name}: {what} at byte {offset}")]
+    Format {
+        /// The file.
+        name: String,
+        /// Where in it.
+        offset: u64,
+        /// What is wrong.
+        what: String,
+    },
+    /// A version or feature that this reader does not know.
+    #[error("{name}: {what}")]
+    Unsupported {
+        /// The file.
+        name: String,
+        /// Which one.
+        what: String,
+    },
+    /// The files do not belong together.
+    #[error("{0}")]
+    Mixed(String),
+    /// Too little is left; the text says what is missing.
+    #[error("{0}")]
+    Damaged(String),
+    /// A number in the headers exceeds a limit of this program.
+    #[error("{what} is {value} bytes, more than the limit {limit}")]
+    Limit {
+        /// Which number.
+        what: &'static str,
+        /// Its value.
+        value: u64,
+        /// The limit.
+        limit: u64,
+    },
+    /// The medium failed.
+    #[error(transparent)]
+    Io(#[from] io::Error),
+}
+
+/// A thing from elsewhere, open for reading as the file it holds.
+pub trait Reader: fmt::Debug + Send + Sync {
+    /// Size in bytes of the file it holds; known from the headers, also where the content is damaged.
+    fn size(&self) -> u64;
+    /// What to append to the name it is shown under, `.y4m` for instance; empty where the name is complete.
+    fn suffix(&self) -> &'static str;
+    /// Whether all that a read needs is there, as far as the headers tell.
+    ///
+    /// # Errors
+    /// What reads will fail with.
+    fn check(&self) -> Result<(), ForeignError>;
+    /// Fills `buf` from byte `offset`; the range lies inside the file. The first read may decode the whole file and
+    /// keep it for as long as the reader lives.
+    ///
+    /// # Errors
+    /// [`ForeignError::Damaged`] where what is left cannot be proved to be the file.
+    fn read_at(&self, offset: u64, buf: &mut [u8]) -> Result<(), ForeignError>;
+}
+
+/// What the files with these first [`HEAD`] bytes are, if it is something that can be read. Strangers among the
+/// files of a directory do not matter.
+#[must_use]
+pub fn recognise(form: Form, heads: &[impl AsRef<[u8]>]) -> Option<Kind> {
+    let any = |magic: &[u8]| heads.iter().any(|head| head.as_ref().starts_with(magic));
+    match form {
+        Form::Directory if any(hobi::MAGIC) => Some(Kind::HoloBinary),
+        Form::Directory | Form::File => None,
+    }
+}
+
+/// Opens a recognised thing; reads headers only.
+///
+/// # Errors
+/// [`ForeignError`] where not even the size of the file it holds can be told.
+pub fn open(kind: Kind, parts: Box<dyn Parts>) -> Result<Box<dyn Reader>, ForeignError> {
+    match kind {
+        Kind::HoloBinary => Ok(Box::new(hobi::Binary::open(parts)?)),
+    }
+}
