@@ -1,0 +1,423 @@
+//! An encoded file on disk, packed or spread: attributes, content from what is left, health.
+//!
+//! An [`Object`] holds open what it reads from (a packed file, or the directory of a spread set and those of its chunk
+//! files that were needed), so renaming or trashing the name under it does no harm. It is shared by all handles of a
+//! file; locks are held for one operation on the head, or for the opening of one chunk, never while decoding.
+
+mod recognise;
+mod shares;
+#[cfg(test)]
+mod tests;
+
+use std::collections::VecDeque;
+use std::ffi::OsStr;
+use std::fmt;
+use std::io;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
+
+use parking_lot::Mutex;
+
+use super::disk::{Access, Dir, File, Meta, Seek};
+use super::names::MANIFEST;
+use super::{ChunkCount, Error, Result};
+use crate::codec::{self, CodecId, Decoder, Quality};
+use crate::format::manifest::{self, Slots};
+use crate::format::{Attributes, Descriptor, Extent, FormatError, Geometry, Layers, SetId};
+use crate::hologram::{Gather, Report};
+pub(crate) use recognise::{Recognised, recognise};
+use shares::{Place, Shares};
+
+/// How an object lies on disk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) enum Layout {
+    /// One file.
+    Packed,
+    /// A directory with a file for each chunk.
+    Spread,
+}
+
+/// Decoded segments kept for small sequential reads.
+const SEGMENTS: usize = 2;
+
+/// An encoded file.
+pub(crate) struct Object {
+    layout: Layout,
+    descriptor: Descriptor,
+    gather: Arc<Gather<Shares>>,
+    decoder: OnceLock<Box<dyn Decoder>>,
+    segments: Mutex<VecDeque<(u64, Arc<[u8]>)>>,
+    head: Mutex<Head>,
+    /// Meta of the carrier when the object was opened.
+    carrier: Meta,
+    /// Sum of the sizes of its files when it was opened.
+    stored: u64,
+    /// Whether the last [`Object::verify`] found the tail damaged.
+    tail_damaged: AtomicBool,
+}
+
+/// What recognition finds.
+struct Parts {
+    layout: Layout,
+    descriptor: Descriptor,
+    head: Head,
+    shares: Shares,
+    carrier: Meta,
+    stored: u64,
+}
+
+/// What can change about an object.
+#[derive(Debug)]
+struct Head {
+    /// The attribute slots; `None` while there is no intact manifest.
+    slots: Option<Slots>,
+    attributes: Attributes,
+}
+
+impl fmt::Debug for Object {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut out = f.debug_struct("Object");
+        out.field("layout", &self.layout)
+            .field("set", &self.set())
+            .finish_non_exhaustive()
+    }
+}
+
+impl Object {
+    fn new(found: Parts) -> std::result::Result<Self, FormatError> {
+        Ok(Self {
+            layout: found.layout,
+            gather: Arc::new(Gather::new(&found.descriptor, found.shares)?),
+            descriptor: found.descriptor,
+            decoder: OnceLock::new(),
+            segments: Mutex::default(),
+            head: Mutex::new(found.head),
+            carrier: found.carrier,
+            stored: found.stored,
+            tail_damaged: AtomicBool::new(false),
+        })
+    }
+
+    /// Its set id.
+    pub(crate) fn set(&self) -> SetId {
+        self.gather.set()
+    }
+
+    /// What it is.
+    pub(crate) fn descriptor(&self) -> &Descriptor {
+        &self.descriptor
+    }
+
+    /// How it lies on disk.
+    pub(crate) fn layout(&self) -> Layout {
+        self.layout
+    }
+
+    /// Its attributes: the live ones, or with none left those of the chunk with the highest index. Mode, owner and
+    /// group are those of the carrier where there is one.
+    pub(crate) fn attributes(&self) -> Attributes {
+        self.head.lock().attributes
+    }
+
+    /// The layers, for protecting them anew.
+    pub(crate) fn layers(&self) -> Arc<dyn Layers> {
+        Arc::<Gather<Shares>>::clone(&self.gather)
+    }
+
+    /// The inode whose mode, owner and extended attributes are the file's own: the packed file or the manifest of a
+    /// spread set. `NotFound` where the manifest is missing; [`Object::restore_manifest`] makes it.
+    pub(crate) fn carrier(&self, access: Access) -> io::Result<Arc<dyn File>> {
+        match (&self.gather.source().place, access) {
+            (Place::Packed { file, .. }, Access::Read) => Ok(Arc::clone(file)),
+            (Place::Packed { file, .. }, Access::Write) => even_if_closed_to_us(
+                || file.reopen(Access::Write),
+                || Ok(file.meta()?.mode),
+                |mode| file.set_mode(mode),
+            ),
+            (Place::Spread { dir, .. }, access) => {
+                open_even_if_closed_to_us(dir.as_ref(), OsStr::new(MANIFEST), access)
+            }
+        }
+    }
+
+    /// Meta of the carrier when the object was opened. Where the manifest is missing: that of the directory, with
+    /// the owner and mode of a frozen copy.
+    pub(crate) fn carrier_meta(&self) -> &Meta {
+        &self.carrier
+    }
+
+    /// Changes the live attributes; durable once the carrier is synced, and after a crash before that either the old
+    /// ones or these. Mode and owner of the carrier are the caller's to change.
+    pub(crate) fn set_attributes(&self, attributes: &Attributes) -> Result<()> {
+        let mut head = self.head.lock();
+        let Some(mut slots) = head.slots else {
+            return self.write_manifest(&mut head, attributes);
+        };
+        let carrier = self.carrier(Access::Write)?;
+        let (offset, bytes) = slots.change(attributes);
+        carrier.write_at(&bytes, offset)?;
+        head.slots = Some(slots);
+        head.attributes = *attributes;
+        Ok(())
+    }
+
+    /// Writes a new manifest if the old one is missing or damaged, with the attributes known, and syncs it.
+    pub(crate) fn restore_manifest(&self) -> Result<()> {
+        let mut head = self.head.lock();
+        if head.slots.is_some() {
+            return Ok(());
+        }
+        let attributes = head.attributes;
+        self.write_manifest(&mut head, &attributes)
+    }
+
+    fn write_manifest(&self, head: &mut Head, attributes: &Attributes) -> Result<()> {
+        let bytes = manifest::encode(&self.descriptor, attributes).map_err(io::Error::other)?;
+        let carrier = match (self.carrier(Access::Write), &self.gather.source().place) {
+            (Err(e), Place::Spread { dir, .. }) if e.kind() == io::ErrorKind::NotFound => {
+                dir.create(OsStr::new(MANIFEST), attributes.mode & 0o700, 0)?
+            }
+            (carrier, _) => carrier?,
+        };
+        carrier.write_at(&bytes, 0)?;
+        if let Place::Spread { dir, .. } = &self.gather.source().place {
+            carrier.set_len(bytes.len() as u64)?;
+            carrier.sync(true)?;
+            dir.sync()?;
+        } else {
+            carrier.sync(true)?;
+        }
+        *head = Head {
+            slots: Some(Slots::decode(&bytes, self.set())),
+            attributes: *attributes,
+        };
+        Ok(())
+    }
+
+    /// Sum of the sizes of its files in bytes when it was opened.
+    pub(crate) fn stored_bytes(&self) -> u64 {
+        self.stored
+    }
+
+    /// Chunks there are, by their headers and lengths: no unit is read. What is missing is damage from then on.
+    pub(crate) fn chunk_count(&self) -> io::Result<ChunkCount> {
+        let body = Geometry::new(&self.descriptor).body;
+        let mut have = 0;
+        for index in 0..usize::from(self.descriptor.chunks) {
+            if self.gather.source().has(index, body)? {
+                have += 1;
+            } else {
+                self.gather.note_missing(index);
+            }
+        }
+        let (need, total) = (self.descriptor.need().into(), self.descriptor.chunks.into());
+        Ok(ChunkCount { have, need, total })
+    }
+
+    /// Fills `buf` with content from byte `offset` as far as the file reaches; returns the bytes read, all of them
+    /// proved exact.
+    ///
+    /// # Errors
+    /// [`Error::Damaged`] when too little is left for that.
+    pub(crate) fn read_at(&self, offset: u64, buf: &mut [u8]) -> Result<usize> {
+        let size = self.descriptor.size;
+        let reach = usize::try_from(size.saturating_sub(offset)).unwrap_or(usize::MAX);
+        let length = buf.len().min(reach);
+        let (mut rest, _) = buf.split_at_mut(length);
+        let mut at = offset;
+        while !rest.is_empty() {
+            let hole = self.hole_from(at);
+            let inside = hole.filter(|hole| hole.offset <= at);
+            let end = match (inside, hole) {
+                (Some(hole), _) => hole.offset + hole.length,
+                (None, Some(next)) => next.offset,
+                (None, None) => size,
+            };
+            let (piece, after) = take(rest, end - at);
+            if inside.is_some() {
+                piece.fill(0);
+            } else {
+                self.read_data(at, piece)?;
+            }
+            at += piece.len() as u64;
+            rest = after;
+        }
+        Ok(length)
+    }
+
+    /// Reads through the decoder: whole segments straight, parts of them by way of the segments kept.
+    fn read_data(&self, offset: u64, buf: &mut [u8]) -> Result<()> {
+        let decoder = self.decoder()?;
+        let step = decoder.segment().max(1);
+        let (mut at, mut rest) = (offset, buf);
+        while !rest.is_empty() {
+            let start = at - at % step;
+            let end = start.saturating_add(step).min(self.descriptor.size);
+            let left = rest.len() as u64;
+            let whole = at == start && left >= end - start;
+            let here = if !whole {
+                end - at
+            } else if at + left == self.descriptor.size {
+                left
+            } else {
+                left - left % step
+            };
+            let (piece, after) = take(rest, here);
+            if whole {
+                exact(decoder.read_at(at, piece)?)?;
+            } else {
+                let segment = self.segment(decoder, start, end)?;
+                let skip = usize::try_from(at - start).unwrap_or(usize::MAX);
+                let bytes = segment
+                    .get(skip..)
+                    .and_then(|bytes| bytes.get(..piece.len()));
+                piece.copy_from_slice(bytes.ok_or(Error::Invalid)?);
+            }
+            at += piece.len() as u64;
+            rest = after;
+        }
+        Ok(())
+    }
+
+    /// The content from `start` to `end`, one segment.
+    fn segment(&self, decoder: &dyn Decoder, start: u64, end: u64) -> Result<Arc<[u8]>> {
+        let kept = |(at, _): &&(u64, Arc<[u8]>)| *at == start;
+        if let Some((_, segment)) = self.segments.lock().iter().find(kept) {
+            return Ok(Arc::clone(segment));
+        }
+        let length = usize::try_from(end - start).map_err(|_| Error::Invalid)?;
+        let mut bytes = vec![0; length];
+        exact(decoder.read_at(start, &mut bytes)?)?;
+        let segment: Arc<[u8]> = bytes.into();
+        let mut segments = self.segments.lock();
+        segments.push_front((start, Arc::clone(&segment)));
+        segments.truncate(SEGMENTS);
+        Ok(segment)
+    }
+
+    fn decoder(&self) -> Result<&dyn Decoder> {
+        if let Some(decoder) = self.decoder.get() {
+            return Ok(decoder.as_ref());
+        }
+        let id = self.descriptor.codec;
+        let codec = codec::by_id(CodecId(id)).ok_or_else(|| Error::Damaged {
+            name: String::new(),
+            what: format!("codec {id} is not known to this program"),
+        })?;
+        let layers = Box::new(self.layers());
+        let opened = codec.open(&self.descriptor.settings, self.descriptor.size, layers)?;
+        Ok(self.decoder.get_or_init(|| opened).as_ref())
+    }
+
+    /// The first hole that ends after `offset`.
+    fn hole_from(&self, offset: u64) -> Option<Extent> {
+        let holes = &self.descriptor.holes;
+        let index = holes.partition_point(|hole| hole.offset + hole.length <= offset);
+        holes.get(index).copied()
+    }
+
+    /// The next data or hole at or after `offset`; the end of the file is a hole. `None` past the end, and for data
+    /// after the last.
+    pub(crate) fn seek(&self, offset: u64, whence: Seek) -> Option<u64> {
+        let size = self.descriptor.size;
+        if offset >= size {
+            return None;
+        }
+        let hole = self.hole_from(offset);
+        match whence {
+            Seek::Hole => Some(hole.map_or(size, |hole| hole.offset.max(offset))),
+            Seek::Data => match hole.filter(|hole| hole.offset <= offset) {
+                Some(hole) => Some(hole.offset + hole.length).filter(|end| *end < size),
+                None => Some(offset),
+            },
+        }
+    }
+
+    /// Reads and checks every unit, and looks anew at what was damaged before; [`Object::damage`] says the rest.
+    /// `go_on` is called with the bytes read after each row and says whether to go on; `None` if it said no.
+    pub(crate) fn verify(&self, go_on: &mut dyn FnMut(u64) -> bool) -> Result<Option<Report>> {
+        self.gather.forget_damage();
+        if let Place::Packed { file, .. } = &self.gather.source().place {
+            let tail = recognise::read_tail(file.as_ref(), file.meta()?.size)?;
+            self.tail_damaged.store(tail.is_err(), Ordering::Relaxed);
+        }
+        Ok(self.gather.verify(go_on)?)
+    }
+
+    /// Damage met since the object was opened or last verified, in words; empty when none.
+    pub(crate) fn damage(&self) -> Vec<String> {
+        let mut words = Vec::new();
+        match self.head.lock().slots {
+            None => words.push("manifest missing or damaged".to_owned()),
+            Some(slots) if slots.damaged => words.push("attribute slot damaged".to_owned()),
+            Some(_) => {}
+        }
+        if self.tail_damaged.load(Ordering::Relaxed) {
+            words.push("tail damaged".to_owned());
+        }
+        let damage = self.gather.damage();
+        let limit = self.gather.source().limit;
+        for chunk in damage.missing.into_iter().filter(|chunk| *chunk < limit) {
+            words.push(format!("chunk {chunk} missing or damaged"));
+        }
+        let mut bad = damage.bad.into_iter().peekable();
+        while let Some(first) = bad.next() {
+            let mut units = 1;
+            while bad.next_if(|next| next.chunk == first.chunk).is_some() {
+                units += 1;
+            }
+            let plural = if units == 1 { "" } else { "s" };
+            words.push(format!("chunk {}: {units} bad unit{plural}", first.chunk));
+        }
+        words
+    }
+}
+
+/// The first `length` bytes of `buf`, or all, and the rest.
+fn take(buf: &mut [u8], length: u64) -> (&mut [u8], &mut [u8]) {
+    let length = usize::try_from(length).unwrap_or(usize::MAX);
+    buf.split_at_mut(length.min(buf.len()))
+}
+
+fn exact(quality: Quality) -> Result<()> {
+    match quality {
+        Quality::Exact => Ok(()),
+        Quality::Degraded(layers) => Err(Error::Damaged {
+            name: String::new(),
+            what: format!("only {layers} layers are left"),
+        }),
+    }
+}
+
+/// Opens a file whose permission bits may keep its owner out.
+fn open_even_if_closed_to_us(
+    dir: &dyn Dir,
+    name: &OsStr,
+    access: Access,
+) -> io::Result<Arc<dyn File>> {
+    even_if_closed_to_us(
+        || dir.open(name, access),
+        || Ok(dir.meta(name)?.mode),
+        |mode| dir.set_mode(name, mode),
+    )
+}
+
+/// The mode of a carrier is the user's, who may forbid himself to read or write without meaning us. Only a daemon
+/// without root meets this; it lends itself the bits for the moment of opening.
+fn even_if_closed_to_us(
+    open: impl Fn() -> io::Result<Arc<dyn File>>,
+    mode: impl Fn() -> io::Result<u32>,
+    set_mode: impl Fn(u32) -> io::Result<()>,
+) -> io::Result<Arc<dyn File>> {
+    let refused = match open() {
+        Err(e) if e.kind() == io::ErrorKind::PermissionDenied => e,
+        done => return done,
+    };
+    let before = mode()?;
+    if before & 0o600 == 0o600 || set_mode(before | 0o600).is_err() {
+        return Err(refused);
+    }
+    let opened = open();
+    set_mode(before)?;
+    opened
+}
