@@ -1,0 +1,425 @@
+//! Open files: a handle holds an inode, never a representation. Opening, reading, writing, closing.
+
+use std::sync::Arc;
+
+use rustix::io::Errno;
+
+use super::attrs::{privileged, read_some};
+use super::disk::{Access, File, Kind, Seek};
+use super::locate::{Found, open_plain};
+use super::node::{Body, Node, Open, Parked};
+use super::object::Object;
+use super::tree::{Counters, Store};
+use super::{Error, OpenHow, Opened, Result, Space};
+
+/// Encoded files up to this size are decoded whole into the cache when they are opened; larger ones are decoded as
+/// they are read, so that the first byte does not wait for the last.
+const DECODE_WHOLE: u64 = 4 << 20;
+
+impl Store {
+    /// Opens a regular file.
+    ///
+    /// # Errors
+    /// [`Error::ReadOnly`], [`Error::IsDirectory`], [`Error::Damaged`] for a file of which nothing is left,
+    /// "no space" when it must be decoded to be written and there is none.
+    pub fn open_file(&self, ino: u64, how: OpenHow) -> Result<Opened> {
+        let node = self.nodes.get(ino)?;
+        self.open_node(&node, how)
+    }
+
+    pub(crate) fn open_node(&self, node: &Arc<Node>, how: OpenHow) -> Result<Opened> {
+        match node.kind {
+            Kind::File => {}
+            Kind::Dir => return Err(Error::IsDirectory),
+            _ => return Err(Error::Invalid),
+        }
+        if how.write || how.truncate {
+            self.own()?;
+        }
+        let _turn = node.turn.lock();
+        if how.truncate {
+            self.cut(node, 0, how.kill_privileges)?;
+        }
+        let body = self.body_for(node, how.write)?;
+        let mut opened = Opened {
+            through: match &body {
+                Body::Plain { file, .. } => !privileged(&file.meta()?, file.as_ref()),
+                // The copy will get what its object carries when it is promoted to be written.
+                Body::Cached(_, object) => {
+                    let carrier = object.carrier(Access::Read);
+                    carrier.is_ok_and(|c| !privileged(object.carrier_meta(), c.as_ref()))
+                }
+                _ => false,
+            },
+            file: match &body {
+                Body::Plain { file, .. } | Body::Cached(file, _) => Some(Arc::clone(file)),
+                _ => None,
+            },
+            keep_cache: false,
+        };
+        let mut inner = node.inner.lock();
+        if let Body::Stream(object) = &body {
+            opened.keep_cache = inner.streamed.replace(object.set()) == Some(object.set());
+            if opened.keep_cache && self.cache.takes(object.descriptor().size) {
+                self.queue.streamed_again(node);
+            }
+        }
+        let open = inner.open.get_or_insert_with(|| Open::new(body.clone()));
+        open.body = body;
+        if how.write {
+            open.writers += 1;
+        } else {
+            open.readers += 1;
+        }
+        open.changed |= how.truncate;
+        Ok(opened)
+    }
+
+    /// Where the bytes of `node` come from now, writable if asked for. The caller holds the node's turn.
+    fn body_for(&self, node: &Arc<Node>, write: bool) -> Result<Body> {
+        let body = node.inner.lock().open.as_ref().map(|o| o.body.clone());
+        match body {
+            Some(body @ Body::Plain { writable: true, .. }) => Ok(body),
+            Some(body) if !write => Ok(body),
+            Some(Body::Plain { file, .. }) => {
+                if node.link().is_some() {
+                    self.make_plain(node)?;
+                }
+                Ok(Body::Plain {
+                    file: file.reopen(Access::Write)?,
+                    writable: true,
+                })
+            }
+            Some(Body::Foreign(_)) => Err(Error::ReadOnly),
+            Some(Body::Cached(..) | Body::Stream(_)) => self.writable(node),
+            None if write => self.writable(node),
+            None => self.readable(node),
+        }
+    }
+
+    /// Opens a closed file for reading.
+    fn readable(&self, node: &Arc<Node>) -> Result<Body> {
+        let link = node.link().ok_or(Error::NotFound)?;
+        let dir = self.dir(&link.parent)?;
+        let (_names, found) = self.found(&link.parent, &dir, &link.name)?;
+        match found.ok_or(Error::NotFound)? {
+            Found::Native { disk, .. } | Found::Pair { plain: disk, .. } => Ok(Body::Plain {
+                file: open_plain(dir.as_ref(), &disk, false)?,
+                writable: false,
+            }),
+            Found::Encoded { object, .. } => Ok(self.decoded(node, object)),
+            Found::Broken { what, .. } => Err(Error::Damaged {
+                name: link.name.display().to_string(),
+                what,
+            }),
+            Found::Foreign { content, .. } => Ok(Body::Foreign(content)),
+        }
+    }
+
+    /// Makes a decoded copy of a file that is streamed again and again.
+    pub(crate) fn fill_cache(&self, node: &Arc<Node>) -> Result<()> {
+        let body = node.inner.lock().open.as_ref().map(|o| o.body.clone());
+        let object = match (body, node.link()) {
+            (Some(Body::Stream(object)), _) => object,
+            (None, Some(link)) => {
+                let dir = self.dir(&link.parent)?;
+                let (_names, found) = self.found(&link.parent, &dir, &link.name)?;
+                match found {
+                    Some(Found::Encoded { object, .. }) => object,
+                    _ => return Ok(()),
+                }
+            }
+            _ => return Ok(()),
+        };
+        let go_on = || !self.queue.is_stopped();
+        self.cache.fill(node, &object, &go_on)
+    }
+
+    /// An encoded file for reading: its decoded copy if there is one or making it is quick, else a stream.
+    fn decoded(&self, node: &Arc<Node>, object: Arc<Object>) -> Body {
+        let make = object.descriptor().size <= DECODE_WHOLE;
+        match self.cache.get(node, &object, make) {
+            Ok(Some(file)) => Body::Cached(file, object),
+            Ok(None) => Body::Stream(object),
+            Err(e) => {
+                // Too little space, or too little left of it: a read will say so for the range that it needs.
+                log::debug!("{}: not decoded whole: {e}", object.set());
+                Body::Stream(object)
+            }
+        }
+    }
+
+    /// Opens a file for writing, as plain. The caller holds the node's turn.
+    fn writable(&self, node: &Arc<Node>) -> Result<Body> {
+        if node.link().is_none() {
+            return self.writable_unlinked(node);
+        }
+        let (dir, disk) = self.make_plain(node)?;
+        Ok(Body::Plain {
+            file: open_plain(dir.as_ref(), &disk, true)?,
+            writable: true,
+        })
+    }
+
+    /// Ends one [`Store::open_file`] or [`Store::create`]; `write` as it was opened.
+    pub fn release(&self, ino: u64, write: bool) {
+        let Ok(node) = self.nodes.get(ino) else {
+            return;
+        };
+        let _turn = node.turn.lock();
+        let ended = {
+            let mut inner = node.inner.lock();
+            let Some(open) = inner.open.as_mut() else {
+                return;
+            };
+            if write {
+                open.writers = open.writers.saturating_sub(1);
+            } else {
+                open.readers = open.readers.saturating_sub(1);
+            }
+            if open.readers + open.writers > 0 {
+                None
+            } else {
+                let parked = inner.parked.take();
+                inner.open.take().map(|open| (open, parked))
+            }
+        };
+        if let Some((open, parked)) = ended {
+            self.closed(&node, &open, parked);
+        }
+        if write {
+            self.queue.closed(&node);
+        }
+    }
+
+    /// After the last handle is gone.
+    fn closed(&self, node: &Arc<Node>, open: &Open, parked: Option<Parked>) {
+        if let Body::Cached(_, object) | Body::Stream(object) = &open.body {
+            self.note_damage(object);
+        }
+        let Ok(own) = self.own() else { return };
+        for trash in &open.trash {
+            own.purge(trash);
+        }
+        if let Some(parked) = parked {
+            match self.take_back(node, open, &parked) {
+                Ok(true) => Counters::add(&self.counters.restored),
+                Ok(false) => own.purge(&parked.trash),
+                Err(e) => {
+                    log::warn!("a set was not taken back: {e}; the file is encoded again");
+                    own.purge(&parked.trash);
+                }
+            }
+        }
+    }
+
+    /// The body of an open file.
+    fn body(&self, ino: u64) -> Result<(Arc<Node>, Body)> {
+        let node = self.nodes.get(ino)?;
+        let body = node.inner.lock().open.as_ref().map(|o| o.body.clone());
+        Ok((node, body.ok_or(Error::Invalid)?))
+    }
+
+    /// The plain file of an inode that is open for writing.
+    fn written(&self, ino: u64) -> Result<(Arc<Node>, Arc<dyn File>)> {
+        let (node, body) = self.body(ino)?;
+        match body {
+            Body::Plain {
+                file,
+                writable: true,
+            } => {
+                if let Some(open) = node.inner.lock().open.as_mut() {
+                    open.changed = true;
+                }
+                Ok((node, file))
+            }
+            _ => Err(Error::Invalid),
+        }
+    }
+
+    /// Reads of an open file: fills `buf` as far as the file reaches, returns the bytes read.
+    ///
+    /// # Errors
+    /// [`Error::Damaged`] when too little of the content is left to prove it, and what the medium says.
+    pub fn read(&self, ino: u64, offset: u64, buf: &mut [u8]) -> Result<usize> {
+        let (node, body) = self.body(ino)?;
+        let object = match body {
+            Body::Plain { file, .. } | Body::Cached(file, _) => {
+                return read_some(file.as_ref(), offset, buf);
+            }
+            Body::Foreign(content) => return content.read_at(offset, buf),
+            Body::Stream(object) => object,
+        };
+        object.read_at(offset, buf).inspect_err(|e| {
+            Counters::add(&self.counters.unreadable);
+            let path = node.path().unwrap_or_default();
+            log::error!("{}: {e}", path.display());
+        })
+    }
+
+    /// Writes to an open file; `append`: at its end.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] when it is not open for writing, and what the medium says.
+    pub fn write(&self, ino: u64, offset: u64, data: &[u8], append: bool) -> Result<()> {
+        let (_, file) = self.written(ino)?;
+        if append {
+            file.append(data)?;
+        } else {
+            file.write_at(data, offset)?;
+        }
+        Ok(())
+    }
+
+    /// Clears set-id bits and capabilities of a file that is open for writing, before somebody unprivileged writes.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] when it is not open for writing, and what the medium says.
+    pub fn clear_privileges(&self, ino: u64) -> Result<()> {
+        super::attrs::kill_privileges(self.written(ino)?.1.as_ref())
+    }
+
+    /// Sets the size of a file, open or not.
+    pub(crate) fn truncate(&self, node: &Arc<Node>, size: u64, kill: bool) -> Result<()> {
+        {
+            let _turn = node.turn.lock();
+            self.cut(node, size, kill)?;
+        }
+        self.note_change(node);
+        Ok(())
+    }
+
+    /// Sets the size; the caller holds the turn. To length 0 nothing is decoded.
+    fn cut(&self, node: &Arc<Node>, size: u64, kill: bool) -> Result<()> {
+        let body = node.inner.lock().open.as_ref().map(|o| o.body.clone());
+        let file = match (body, node.link()) {
+            (
+                Some(Body::Plain {
+                    file,
+                    writable: true,
+                }),
+                _,
+            ) => file,
+            // An open decoded copy must become the plain file: the kernel passes reads and writes through to it.
+            (body, Some(link))
+                if size == 0
+                    && !matches!(body, Some(Body::Cached(..)))
+                    && self.replace_by_empty(node, &link)? =>
+            {
+                return Ok(());
+            }
+            _ => {
+                let body = self.body_for(node, true)?;
+                let Body::Plain { file, .. } = &body else {
+                    return Err(Error::Invalid);
+                };
+                let file = Arc::clone(file);
+                if let Some(open) = node.inner.lock().open.as_mut() {
+                    open.body = body;
+                }
+                file
+            }
+        };
+        if kill {
+            super::attrs::kill_privileges(file.as_ref())?;
+        }
+        Ok(file.set_len(size)?)
+    }
+
+    /// Notes that a file changed by other means than an open handle.
+    pub(crate) fn note_change(&self, node: &Arc<Node>) {
+        let open = {
+            let mut inner = node.inner.lock();
+            if let Some(open) = inner.open.as_mut() {
+                open.changed = true;
+            }
+            inner.open.is_some()
+        };
+        if open || node.kind != Kind::File {
+            return;
+        }
+        self.drop_parked(node);
+        self.queue.closed(node);
+    }
+
+    /// Makes an inode durable.
+    ///
+    /// # Errors
+    /// What the medium says.
+    pub fn sync(&self, ino: u64, data_only: bool) -> Result<()> {
+        match self.body(ino)?.1 {
+            Body::Plain { file, .. } => Ok(file.sync(data_only)?),
+            Body::Cached(_, object) | Body::Stream(object) => {
+                Ok(object.carrier(Access::Read)?.sync(false)?)
+            }
+            Body::Foreign(_) => Ok(()),
+        }
+    }
+
+    /// Makes a directory durable.
+    ///
+    /// # Errors
+    /// What the medium says.
+    pub fn sync_dir(&self, ino: u64) -> Result<()> {
+        Ok(self.dir_node(ino)?.1.sync()?)
+    }
+
+    /// fallocate(2) on an open file.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] when it is not open for writing, and what the medium says.
+    pub fn allocate(&self, ino: u64, mode: u32, offset: u64, length: u64) -> Result<()> {
+        Ok(self.written(ino)?.1.allocate(mode, offset, length)?)
+    }
+
+    /// lseek(2) for data and holes on an open file.
+    ///
+    /// # Errors
+    /// [`Error::NoOffset`] past the end or the last data.
+    pub fn seek(&self, ino: u64, offset: u64, whence: Seek) -> Result<u64> {
+        match self.body(ino)?.1 {
+            Body::Plain { file, .. } => file.seek(offset, whence).map_err(|e| {
+                if Errno::from_io_error(&e) == Some(Errno::NXIO) {
+                    Error::NoOffset
+                } else {
+                    Error::Io(e)
+                }
+            }),
+            Body::Cached(_, object) | Body::Stream(object) => {
+                object.seek(offset, whence).ok_or(Error::NoOffset)
+            }
+            Body::Foreign(content) => match whence {
+                _ if offset >= content.size() => Err(Error::NoOffset),
+                Seek::Data => Ok(offset),
+                Seek::Hole => Ok(content.size()),
+            },
+        }
+    }
+
+    /// `copy_file_range(2)` between open files; returns the bytes copied.
+    ///
+    /// # Errors
+    /// [`Error::Unsupported`] where the bytes must be read and written instead.
+    pub fn copy_range(
+        &self,
+        from: u64,
+        offset: u64,
+        to: u64,
+        to_offset: u64,
+        length: u64,
+    ) -> Result<u64> {
+        let (Body::Plain { file, .. } | Body::Cached(file, _)) = self.body(from)?.1 else {
+            return Err(Error::Unsupported);
+        };
+        let (_, target) = self.written(to)?;
+        Ok(file.copy_range(offset, target.as_ref(), to_offset, length)?)
+    }
+
+    /// Sizes of the filesystem below.
+    ///
+    /// # Errors
+    /// What the medium says.
+    pub fn space(&self) -> Result<Space> {
+        Ok(self.root.space()?)
+    }
+}

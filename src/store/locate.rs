@@ -1,0 +1,267 @@
+//! What a logical name is on the medium: plain, encoded, both, broken, foreign, its own name.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::{OsStr, OsString};
+use std::io;
+use std::sync::Arc;
+
+use super::disk::{self, Dir, File, Kind, Meta};
+use super::foreign::{self, Foreign};
+use super::names::{self, DiskName};
+use super::node::Identity;
+use super::object::{self, Object, Recognised};
+use super::{Error, Result};
+
+/// What was found under a logical name.
+#[derive(Debug, Clone)]
+pub(crate) enum Found {
+    /// Kept as itself: a plain file, or anything that is no regular file.
+    Native {
+        /// What the medium says of it.
+        meta: Meta,
+        /// Its name on disk.
+        disk: OsString,
+    },
+    /// An encoded file.
+    Encoded {
+        /// The set.
+        object: Arc<Object>,
+        /// Its name on disk.
+        disk: OsString,
+    },
+    /// A plain file and a set under one logical name.
+    Pair {
+        /// The plain file.
+        meta: Meta,
+        /// Its name on disk.
+        plain: OsString,
+        /// The set.
+        object: Arc<Object>,
+        /// The set's name on disk.
+        encoded: OsString,
+    },
+    /// A set without a usable chunk.
+    Broken {
+        /// What the medium says of its manifest or, if that is gone, of the entry itself.
+        meta: Meta,
+        /// Its name on disk.
+        disk: OsString,
+        /// What is missing.
+        what: String,
+    },
+    /// A file in another program's format.
+    Foreign {
+        /// What the medium says of the entry.
+        meta: Meta,
+        /// Its name on disk.
+        disk: OsString,
+        /// Reads it.
+        content: Arc<Foreign>,
+    },
+}
+
+impl Found {
+    /// The kind that programs see.
+    pub(crate) fn kind(&self) -> Kind {
+        match self {
+            Self::Native { meta, .. } => meta.kind,
+            _ => Kind::File,
+        }
+    }
+
+    /// The native inode that carries the attributes.
+    pub(crate) fn carrier(&self) -> Identity {
+        match self {
+            Self::Native { meta, .. }
+            | Self::Pair { meta, .. }
+            | Self::Broken { meta, .. }
+            | Self::Foreign { meta, .. } => meta.into(),
+            Self::Encoded { object, .. } => object.carrier_meta().into(),
+        }
+    }
+
+    /// The entry to move when the name is renamed or removed. For a pair: the plain file.
+    pub(crate) fn disk(&self) -> &OsStr {
+        match self {
+            Self::Native { disk, .. }
+            | Self::Encoded { disk, .. }
+            | Self::Broken { disk, .. }
+            | Self::Foreign { disk, .. } => disk,
+            Self::Pair { plain, .. } => plain,
+        }
+    }
+}
+
+/// What `name` is in `dir`. `limit`: use at most so many chunks of a set.
+///
+/// # Errors
+/// [`Error::NameTooLong`], and what the medium says.
+pub(crate) fn locate(
+    dir: &Arc<dyn Dir>,
+    name: &OsStr,
+    limit: Option<u16>,
+) -> Result<Option<Found>> {
+    Ok(locate_all(dir, name, limit)?.0)
+}
+
+/// Like [`locate`], and the name on disk of a set beside a plain file that nobody can read: it hides nothing, but
+/// would come to light when the plain file goes.
+pub(crate) fn locate_all(
+    dir: &Arc<dyn Dir>,
+    name: &OsStr,
+    limit: Option<u16>,
+) -> Result<(Option<Found>, Option<OsString>)> {
+    let plain = names::plain(name).ok_or(Error::NameTooLong)?;
+    let native = disk::meta_if_there(dir.as_ref(), &plain)?;
+    if let Some(meta) = native.filter(|meta| meta.kind != Kind::File) {
+        return Ok((Some(Found::Native { meta, disk: plain }), None));
+    }
+    let encoded = match names::encoded(name) {
+        Some(disk) => recognise(dir, disk, limit)?,
+        None => None,
+    };
+    let mut unreadable = None;
+    let found = match (native, encoded) {
+        (Some(meta), Some(Found::Encoded { object, disk })) => Some(Found::Pair {
+            meta,
+            plain,
+            object,
+            encoded: disk,
+        }),
+        // What cannot be read never hides what can: it stays where it is.
+        (Some(meta), other) => {
+            if let Some(Found::Broken { disk, .. }) = other {
+                unreadable = Some(disk);
+            }
+            Some(Found::Native { meta, disk: plain })
+        }
+        (None, Some(found)) => Some(found),
+        (None, None) => own_name(dir, name, limit)?,
+    };
+    Ok((found, unreadable))
+}
+
+/// `x.holo` on disk that stands for nothing else is shown under its own name.
+fn own_name(dir: &Arc<dyn Dir>, name: &OsStr, limit: Option<u16>) -> Result<Option<Found>> {
+    let stands_for = names::logical(name);
+    if matches!(stands_for, DiskName::Plain(_)) {
+        return Ok(None);
+    }
+    let Some(meta) = disk::meta_if_there(dir.as_ref(), name)? else {
+        return Ok(None);
+    };
+    if let DiskName::Encoded(other) = stands_for
+        && recognise(dir, name.to_owned(), limit)?.is_some()
+        && !shadowed(dir, &other)?
+    {
+        return Ok(None);
+    }
+    Ok(Some(Found::Native {
+        meta,
+        disk: name.to_owned(),
+    }))
+}
+
+/// Whether a set for `logical` cannot be shown, because something that is no regular file has the name.
+fn shadowed(dir: &Arc<dyn Dir>, logical: &OsStr) -> Result<bool> {
+    let Some(plain) = names::plain(logical) else {
+        return Ok(false);
+    };
+    let meta = disk::meta_if_there(dir.as_ref(), &plain)?;
+    Ok(meta.is_some_and(|m| m.kind != Kind::File))
+}
+
+/// What the entry `disk`, whose name ends in `.holo`, is; `None` for something that is not ours to interpret.
+fn recognise(dir: &Arc<dyn Dir>, disk: OsString, limit: Option<u16>) -> Result<Option<Found>> {
+    let Some(meta) = disk::meta_if_there(dir.as_ref(), &disk)? else {
+        return Ok(None);
+    };
+    if !matches!(meta.kind, Kind::File | Kind::Dir) {
+        return Ok(None);
+    }
+    Ok(
+        match object::recognise(dir.as_ref(), &disk, &meta, limit)? {
+            Recognised::Object(object) => Some(Found::Encoded { object, disk }),
+            Recognised::Broken { meta, what } => Some(Found::Broken { meta, disk, what }),
+            Recognised::NotOurs => match foreign::recognise(dir.as_ref(), &disk, &meta)? {
+                foreign::Recognised::Foreign(content) => Some(Found::Foreign {
+                    meta,
+                    disk,
+                    content: Arc::new(content),
+                }),
+                foreign::Recognised::Broken(what) => Some(Found::Broken { meta, disk, what }),
+                foreign::Recognised::Unknown => None,
+            },
+        },
+    )
+}
+
+/// A name of a listing.
+#[derive(Debug)]
+pub(crate) enum Entry {
+    /// A plain entry with no set beside it: what the directory says of it is all there is to say.
+    Alone(Kind),
+    /// Something that had to be looked at.
+    Found(Found),
+}
+
+/// Calls `each` with everything in `dir`, each logical name once. `root` hides our own directory. Only sets, and what
+/// could be one, are looked at.
+pub(crate) fn list(
+    dir: &Arc<dyn Dir>,
+    root: bool,
+    limit: Option<u16>,
+    each: &mut dyn FnMut(OsString, Entry),
+) -> Result<()> {
+    let mut alone: BTreeMap<OsString, Kind> = BTreeMap::new();
+    let mut names: BTreeSet<OsString> = BTreeSet::new();
+    for entry in dir.list()? {
+        if root && entry.name == names::OWN {
+            continue;
+        }
+        match names::logical(&entry.name) {
+            DiskName::Plain(name) => {
+                alone.insert(name, entry.kind);
+            }
+            DiskName::Encoded(name) => {
+                names.extend([name, entry.name]);
+            }
+            DiskName::Stranger => {
+                names.insert(entry.name);
+            }
+        }
+    }
+    for (name, kind) in alone {
+        if !names.contains(&name) {
+            each(name, Entry::Alone(kind));
+        }
+    }
+    for name in names {
+        match locate(dir, &name, limit) {
+            Ok(Some(found)) => each(name, Entry::Found(found)),
+            Ok(None) | Err(Error::NameTooLong) => {}
+            Err(Error::Io(e)) if e.kind() == io::ErrorKind::NotFound => {}
+            Err(e) => return Err(e),
+        }
+    }
+    Ok(())
+}
+
+/// Opens the directory with this logical name.
+pub(crate) fn open_subdir(dir: &dyn Dir, name: &OsStr) -> Result<Arc<dyn Dir>> {
+    let plain = names::plain(name).ok_or(Error::NameTooLong)?;
+    match dir.dir(&plain) {
+        Err(e) if e.kind() == io::ErrorKind::NotFound && plain != name => Ok(dir.dir(name)?),
+        opened => Ok(opened?),
+    }
+}
+
+/// Opens the plain file with this name on disk.
+pub(crate) fn open_plain(dir: &dyn Dir, disk: &OsStr, write: bool) -> Result<Arc<dyn File>> {
+    let access = if write {
+        disk::Access::Write
+    } else {
+        disk::Access::Read
+    };
+    Ok(dir.open(disk, access)?)
+}

@@ -1,0 +1,363 @@
+//! The inode table: what the kernel and the worker hold on to, and the locks that order changes.
+//!
+//! Locks, in the order in which they are taken: a node's `turn`, then the tree lock, then the `names` locks of
+//! directories (two of them in the order of inode numbers), then a node's `inner`, then the table.
+
+use std::collections::HashMap;
+use std::ffi::OsString;
+use std::num::NonZeroUsize;
+use std::sync::{Arc, Weak};
+
+use lru::LruCache;
+use parking_lot::{Mutex, RwLock};
+
+use super::disk::{Dir, File, Kind, Meta};
+use super::foreign::Foreign;
+use super::object::Object;
+use super::{Error, ROOT, Result};
+use crate::coding::hash::Hasher;
+use crate::format::{Digest, SetId};
+
+/// Directory handles kept open; well below any descriptor limit.
+const OPEN_DIRS: usize = 512;
+
+/// A native inode: what tells two things on the medium apart even when a number is used again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub(crate) struct Identity {
+    pub(crate) dev: u64,
+    pub(crate) ino: u64,
+    pub(crate) born: (i64, u32),
+}
+
+impl From<&Meta> for Identity {
+    fn from(meta: &Meta) -> Self {
+        Self {
+            dev: meta.dev,
+            ino: meta.ino,
+            born: (meta.btime.secs, meta.btime.nanos),
+        }
+    }
+}
+
+impl Identity {
+    /// The logical inode number of something that was never encoded: 63 bits, neither 0 nor the root's.
+    pub(crate) fn logical(&self) -> u64 {
+        let mut hasher = Hasher::default();
+        hasher.update(&self.ino.to_le_bytes());
+        hasher.update(&self.born.0.to_le_bytes());
+        hasher.update(&self.born.1.to_le_bytes());
+        let Digest(hash) = hasher.finish();
+        let low = hash.first_chunk().copied().unwrap_or_default();
+        (u64::from_le_bytes(low) >> 1).max(ROOT + 1)
+    }
+}
+
+/// One name of a node.
+#[derive(Debug, Clone)]
+pub(crate) struct Link {
+    /// The directory.
+    pub(crate) parent: Arc<Node>,
+    /// The logical name in it.
+    pub(crate) name: OsString,
+}
+
+/// Where the bytes of an open file come from.
+#[derive(Debug, Clone)]
+pub(crate) enum Body {
+    /// The plain file of the inode.
+    Plain {
+        /// The file.
+        file: Arc<dyn File>,
+        /// Whether it is open for writing.
+        writable: bool,
+    },
+    /// The decoded copy of an object.
+    Cached(Arc<dyn File>, Arc<Object>),
+    /// Decoded as it is read.
+    Stream(Arc<Object>),
+    /// Another program's format.
+    Foreign(Arc<Foreign>),
+}
+
+/// A set that left its name when the file was promoted, and how the plain file looked then.
+#[derive(Debug, Clone)]
+pub(crate) struct Parked {
+    /// Its name in the trash.
+    pub(crate) trash: OsString,
+    /// The plain file right after promotion.
+    pub(crate) plain: Meta,
+}
+
+/// What is known of a file while it is open.
+#[derive(Debug)]
+pub(crate) struct Open {
+    pub(crate) readers: u32,
+    pub(crate) writers: u32,
+    pub(crate) body: Body,
+    /// Something was written through the daemon.
+    pub(crate) changed: bool,
+    /// Entries of the trash that live as long as these handles.
+    pub(crate) trash: Vec<OsString>,
+}
+
+impl Open {
+    pub(crate) fn new(body: Body) -> Self {
+        Self {
+            readers: 0,
+            writers: 0,
+            body,
+            changed: false,
+            trash: Vec::new(),
+        }
+    }
+}
+
+#[derive(Debug, Default)]
+pub(crate) struct Inner {
+    /// Names, as far as looked up; empty when unlinked.
+    pub(crate) links: Vec<Link>,
+    /// The native inode that carries the attributes: plain file, packed object or manifest.
+    pub(crate) carrier: Identity,
+    pub(crate) open: Option<Open>,
+    /// The set that a promotion put aside, until the last handle is gone.
+    pub(crate) parked: Option<Parked>,
+    /// The set that was last decoded as it was read: what the kernel may have pages of.
+    pub(crate) streamed: Option<SetId>,
+    /// Open listings of a directory.
+    pub(crate) listings: u32,
+}
+
+/// A logical inode.
+#[derive(Debug)]
+pub(crate) struct Node {
+    pub(crate) ino: u64,
+    pub(crate) kind: Kind,
+    /// Held while the representation of a file is chosen or changed.
+    pub(crate) turn: Mutex<()>,
+    /// Names of a directory: written while what a name holds changes.
+    pub(crate) names: RwLock<()>,
+    pub(crate) inner: Mutex<Inner>,
+}
+
+impl Node {
+    fn new(ino: u64, kind: Kind) -> Self {
+        Self {
+            ino,
+            kind,
+            turn: Mutex::new(()),
+            names: RwLock::new(()),
+            inner: Mutex::default(),
+        }
+    }
+
+    /// Its first known name.
+    pub(crate) fn link(&self) -> Option<Link> {
+        self.inner.lock().links.first().cloned()
+    }
+
+    /// Notes a name.
+    pub(crate) fn add_link(&self, link: Link) {
+        let mut inner = self.inner.lock();
+        if !inner
+            .links
+            .iter()
+            .any(|l| l.parent.ino == link.parent.ino && l.name == link.name)
+        {
+            inner.links.push(link);
+        }
+    }
+
+    /// Forgets a name.
+    pub(crate) fn drop_link(&self, parent: u64, name: &std::ffi::OsStr) {
+        self.inner
+            .lock()
+            .links
+            .retain(|l| !(l.parent.ino == parent && l.name == name));
+    }
+
+    /// Whether `link` is still its first name.
+    pub(crate) fn is_at(&self, link: &Link) -> bool {
+        self.link()
+            .is_some_and(|now| now.parent.ino == link.parent.ino && now.name == link.name)
+    }
+
+    /// Whether some handle has it open.
+    pub(crate) fn is_open(&self) -> bool {
+        self.inner.lock().open.is_some()
+    }
+
+    /// Whether some handle has it open for writing.
+    pub(crate) fn is_written(&self) -> bool {
+        self.inner
+            .lock()
+            .open
+            .as_ref()
+            .is_some_and(|o| o.writers > 0)
+    }
+
+    /// Logical path from the root; `None` for what is unlinked.
+    pub(crate) fn path(self: &Arc<Self>) -> Option<std::path::PathBuf> {
+        let mut parts = Vec::new();
+        let mut node = Arc::clone(self);
+        while node.ino != ROOT {
+            let link = node.link()?;
+            parts.push(link.name);
+            node = link.parent;
+        }
+        Some(parts.iter().rev().collect())
+    }
+}
+
+#[derive(Debug, Default)]
+struct Table {
+    /// Every node that somebody holds: the kernel, a child, a handle, the worker.
+    known: HashMap<u64, Weak<Node>>,
+    /// References of the kernel (or of whoever calls lookup).
+    held: HashMap<u64, (Arc<Node>, u64)>,
+    /// Size of `known` at which dead entries are swept.
+    sweep_at: usize,
+}
+
+/// All nodes.
+#[derive(Debug)]
+pub(crate) struct Nodes {
+    root: Arc<Node>,
+    table: Mutex<Table>,
+    dirs: Mutex<LruCache<u64, Arc<dyn Dir>>>,
+}
+
+impl Nodes {
+    pub(crate) fn new() -> Self {
+        Self {
+            root: Arc::new(Node::new(ROOT, Kind::Dir)),
+            table: Mutex::new(Table {
+                sweep_at: 1024,
+                ..Table::default()
+            }),
+            dirs: Mutex::new(LruCache::new(
+                NonZeroUsize::new(OPEN_DIRS).unwrap_or(NonZeroUsize::MIN),
+            )),
+        }
+    }
+
+    pub(crate) fn root(&self) -> Arc<Node> {
+        Arc::clone(&self.root)
+    }
+
+    /// The node with this number.
+    pub(crate) fn get(&self, ino: u64) -> Result<Arc<Node>> {
+        if ino == ROOT {
+            return Ok(self.root());
+        }
+        let table = self.table.lock();
+        let node = table.known.get(&ino).and_then(Weak::upgrade);
+        node.ok_or(Error::NotFound)
+    }
+
+    /// The node of what `link` names, known or new. `wanted` is the logical number by its attributes; another one
+    /// is derived from `carrier` where a different live file has it already (a set copied inside the store).
+    /// The caller holds a `names` lock of the parent, so that no carrier changes meanwhile.
+    pub(crate) fn intern(
+        &self,
+        wanted: u64,
+        kind: Kind,
+        carrier: Identity,
+        link: Link,
+    ) -> Arc<Node> {
+        let mut ino = wanted.max(ROOT + 1);
+        let mut salt = carrier;
+        loop {
+            let node = {
+                let mut table = self.table.lock();
+                if let Some(node) = table.known.get(&ino).and_then(Weak::upgrade) {
+                    node
+                } else {
+                    let node = Arc::new(Node::new(ino, kind));
+                    node.inner.lock().carrier = carrier;
+                    table.known.insert(ino, Arc::downgrade(&node));
+                    table.sweep();
+                    node
+                }
+            };
+            let same = {
+                let inner = node.inner.lock();
+                node.kind == kind && inner.carrier == carrier
+            };
+            if same {
+                node.add_link(link);
+                return node;
+            }
+            ino = salt.logical();
+            salt.born.0 = salt.born.0.wrapping_add(1);
+        }
+    }
+
+    /// Takes a reference for the caller.
+    pub(crate) fn hold(&self, node: &Arc<Node>) {
+        if node.ino != ROOT {
+            let mut table = self.table.lock();
+            let held = table.held.entry(node.ino);
+            held.or_insert_with(|| (Arc::clone(node), 0)).1 += 1;
+        }
+    }
+
+    /// Gives references back.
+    pub(crate) fn forget(&self, ino: u64, count: u64) {
+        let gone = {
+            let mut table = self.table.lock();
+            let Some((_, held)) = table.held.get_mut(&ino) else {
+                return;
+            };
+            *held = held.saturating_sub(count);
+            if *held > 0 {
+                return;
+            }
+            table.held.remove(&ino)
+        };
+        drop(gone); // outside the table's lock: it may be the last reference to a chain of parents
+        let mut table = self.table.lock();
+        if table.known.get(&ino).is_some_and(|n| n.strong_count() == 0) {
+            table.known.remove(&ino);
+        }
+    }
+
+    /// The open directory of a node, from the cache or through its parents. The caller holds the tree lock.
+    pub(crate) fn dir(&self, node: &Arc<Node>, root: &Arc<dyn Dir>) -> Result<Arc<dyn Dir>> {
+        let mut chain = Vec::new();
+        let mut at = Arc::clone(node);
+        let mut dir = loop {
+            if at.ino == ROOT {
+                break Arc::clone(root);
+            }
+            if at.kind != Kind::Dir {
+                return Err(Error::NotDirectory);
+            }
+            if let Some(dir) = self.dirs.lock().get(&at.ino) {
+                break Arc::clone(dir);
+            }
+            let link = at.link().ok_or(Error::NotFound)?;
+            chain.push((at.ino, link.name));
+            at = link.parent;
+        };
+        for (ino, name) in chain.into_iter().rev() {
+            dir = super::locate::open_subdir(dir.as_ref(), &name)?;
+            self.dirs.lock().put(ino, Arc::clone(&dir));
+        }
+        Ok(dir)
+    }
+
+    /// Closes the cached handle of a directory that was removed.
+    pub(crate) fn close_dir(&self, ino: u64) {
+        self.dirs.lock().pop(&ino);
+    }
+}
+
+impl Table {
+    /// Removes entries of dead nodes when there may be many: amortised constant work.
+    fn sweep(&mut self) {
+        if self.known.len() > self.sweep_at {
+            self.known.retain(|_, node| node.strong_count() > 0);
+            self.sweep_at = (self.known.len() * 2).max(1024);
+        }
+    }
+}
