@@ -1,0 +1,546 @@
+//! Encoding one file: plan, encode, protect, verify, and only then let the set take its name.
+
+use std::ffi::{OsStr, OsString};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Instant;
+
+use super::attrs::{copy_native, now};
+use super::build::{self, Spool};
+use super::disk::{self, Access, Dir, File, Kind, Meta, SetTimes};
+use super::locate::Found;
+use super::names;
+use super::node::Node;
+use super::object::{self, Layout, Object, Recognised};
+use super::pairs::{Linger, hash_file};
+use super::policy::{CodecChoice, Decision, LayoutChoice, ProfileChoice, Reason};
+use super::state::{Kept, State};
+use super::tree::{Counters, Store};
+use super::{Error, Result, switch};
+use crate::codec::{self, Codec, CodecError, Content, Effort, LayerSink};
+use crate::format::descriptor::DEFAULT_UNIT;
+use crate::format::{Attributes, Descriptor, Digest, Layers, SetId};
+use crate::hologram::Profile;
+
+/// Encoded bytes from which a set is spread over files when the policy leaves it open.
+const SPREAD_FROM: u64 = 1 << 20;
+/// Bytes compared at a time.
+const PIECE: usize = 1 << 20;
+
+/// What became of a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Outcome {
+    /// It is encoded now.
+    Encoded,
+    /// It stays plain, by choice.
+    Kept,
+    /// It was encoded before, or is nothing that is encoded.
+    Already,
+    /// It is in use; another time.
+    Busy,
+}
+
+/// How a file is to be kept.
+#[derive(Debug, Clone)]
+pub(crate) enum Plan {
+    /// As itself, and why.
+    Plain(String),
+    /// Encoded.
+    Encode(Encoding),
+}
+
+/// How a file is to be encoded.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Encoding {
+    codec: &'static dyn Codec,
+    profile: Profile,
+    /// `None`: by encoded size.
+    layout: Option<Layout>,
+    effort: Effort,
+}
+
+impl Encoding {
+    /// In words, for [`Kept`].
+    fn settings(&self) -> String {
+        let Self {
+            codec,
+            profile,
+            effort,
+            ..
+        } = self;
+        format!("{} {profile} {effort:?}", codec.name())
+    }
+}
+
+/// What a command asks for instead of the policy.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Wish<'a> {
+    pub(crate) codec: Option<&'a str>,
+    pub(crate) profile: Option<Profile>,
+    pub(crate) layout: Option<Layout>,
+}
+
+impl Plan {
+    /// By policy, for a file that is regular and has one name.
+    pub(crate) fn of(decision: &Decision, wish: Wish<'_>) -> Self {
+        let by_policy = matches!(decision.codec, CodecChoice::Plain)
+            || matches!(decision.reason, Reason::Small(_));
+        if wish.codec == Some("plain") || wish.codec.is_none() && by_policy {
+            return Self::Plain(decision.reason.to_string());
+        }
+        let asked = match (wish.codec, decision.codec) {
+            (Some(name), _) | (None, CodecChoice::Named(name)) => Some(name),
+            (None, _) => None,
+        };
+        // Codecs that this program does not have yet, and `auto`, are the general codec: what an application wrote
+        // is kept whatever the policy hoped for.
+        let codec = asked
+            .and_then(codec::by_name)
+            .unwrap_or(&codec::stored::Stored);
+        let profile = wish.profile.unwrap_or(match decision.profile {
+            ProfileChoice::Auto => Profile::Light,
+            ProfileChoice::Named(profile) => profile,
+        });
+        let layout = wish.layout.or(match decision.layout {
+            LayoutChoice::Auto => None,
+            LayoutChoice::Packed => Some(Layout::Packed),
+            LayoutChoice::Spread => Some(Layout::Spread),
+        });
+        Self::Encode(Encoding {
+            codec,
+            profile,
+            layout,
+            effort: decision.effort,
+        })
+    }
+
+    /// The settings under which a result was found, for [`Kept`].
+    pub(crate) fn settings(&self) -> String {
+        match self {
+            Self::Plain(_) => String::new(),
+            Self::Encode(how) => how.settings(),
+        }
+    }
+}
+
+/// A plain file as the content of an encoder.
+#[derive(Debug)]
+struct Plainly<'a> {
+    file: &'a dyn File,
+    size: u64,
+}
+
+impl Content for Plainly<'_> {
+    fn size(&self) -> u64 {
+        self.size
+    }
+
+    fn read_at(&self, offset: u64, buf: &mut [u8]) -> std::io::Result<()> {
+        disk::read_exact_at(self.file, buf, offset)
+    }
+}
+
+/// A spool that is dropped when the store closes or somebody opens the file for writing.
+struct Cancelling<'a> {
+    spool: &'a mut Spool,
+    store: &'a Store,
+    node: &'a Node,
+}
+
+impl LayerSink for Cancelling<'_> {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<()> {
+        self.spool.write(bytes)
+    }
+
+    fn end_layer(&mut self) -> std::io::Result<()> {
+        self.spool.end_layer()
+    }
+
+    fn cancelled(&self) -> bool {
+        self.store.queue.is_stopped() || self.node.is_written()
+    }
+}
+
+/// What a set is to be called.
+struct SetName {
+    /// The file's logical name.
+    name: OsString,
+    /// The set's name on disk.
+    disk_name: OsString,
+}
+
+/// A plain file where it lies.
+struct Plain {
+    dir: Arc<dyn Dir>,
+    disk: OsString,
+    meta: Meta,
+}
+
+/// A file that qualifies: where it is and what it was when the work began.
+struct Candidate {
+    plain: OsString,
+    meta: Meta,
+    file: Arc<dyn File>,
+    state: State,
+}
+
+impl Candidate {
+    fn open(dir: &dyn Dir, plain: OsString) -> Result<Self> {
+        let file = dir.open(&plain, Access::Read)?;
+        Ok(Self {
+            meta: file.meta()?,
+            state: State::of_file(file.as_ref()),
+            plain,
+            file,
+        })
+    }
+}
+
+impl Store {
+    /// How often a file was promoted.
+    pub(crate) fn promotions(&self, node: &Arc<Node>) -> u32 {
+        let Some(link) = node.link() else { return 0 };
+        let Ok(dir) = self.dir(&link.parent) else {
+            return 0;
+        };
+        names::plain(&link.name).map_or(0, |disk| State::of(dir.as_ref(), &disk).promotions)
+    }
+
+    /// What a plain file remembers when it comes from this object.
+    pub(crate) fn state_of_object(object: &Object) -> State {
+        State {
+            ino: Some(object.attributes().ino),
+            generation: object.attributes().generation,
+            promotions: 0,
+            kept: None,
+        }
+    }
+
+    /// Encodes a file, if the policy (or the wish) says so and it is free.
+    pub(crate) fn encode_node(&self, node: &Arc<Node>, wish: Option<Wish<'_>>) -> Result<Outcome> {
+        let name = node.link().ok_or(Error::NotFound)?.name;
+        let path = node.path().ok_or(Error::NotFound)?;
+        let Some(Plain { dir, disk, meta }) = self.plain_file(node)? else {
+            return Ok(Outcome::Already);
+        };
+        if node.is_written() {
+            return Ok(Outcome::Busy);
+        }
+        let disk_name = names::encoded(&name).filter(|_| meta.nlink == 1);
+        let decision = self.policy.decide(&path, meta.size);
+        let plan = Plan::of(&decision, wish.unwrap_or_default());
+        let (Some(disk_name), Plan::Encode(how)) = (disk_name, &plan) else {
+            if wish.is_some_and(|wish| wish.codec == Some("plain")) {
+                // Until its content or the policy changes; else the next settle would undo what was asked.
+                let settings = Plan::of(&decision, Wish::default()).settings();
+                let candidate = Candidate::open(dir.as_ref(), disk)?;
+                self.keep(&candidate, settings, "made plain by convert");
+            }
+            return Ok(Outcome::Kept);
+        };
+        let candidate = Candidate::open(dir.as_ref(), disk)?;
+        let was = &candidate.meta;
+        if (was.ino, was.size, was.ctime) != (meta.ino, meta.size, meta.ctime) {
+            return Ok(Outcome::Busy);
+        }
+        let known = candidate.state.kept.as_ref();
+        if wish.is_none() && known.is_some_and(|kept| kept.holds(was, &plan.settings())) {
+            return Ok(Outcome::Kept);
+        }
+        let names = SetName { name, disk_name };
+        self.encode_candidate(node, &candidate, how, &names)
+            .or_else(|e| match candidate.file.meta() {
+                // What was changed under the encoder's eyes is neither the one nor the other; that is no failure.
+                Ok(now) if (now.size, now.ctime) != (was.size, was.ctime) => Ok(Outcome::Busy),
+                _ => Err(e),
+            })
+    }
+
+    fn encode_candidate(
+        &self,
+        node: &Arc<Node>,
+        candidate: &Candidate,
+        how: &Encoding,
+        names: &SetName,
+    ) -> Result<Outcome> {
+        let own = self.own()?;
+        let Candidate { meta, file, .. } = candidate;
+        let Encoding {
+            codec,
+            profile,
+            layout,
+            effort,
+        } = how;
+        let content = Plainly {
+            file: file.as_ref(),
+            size: meta.size,
+        };
+        let mut spool = Spool::new(Arc::clone(&own.staging));
+        let encoded = {
+            let mut sink = Cancelling {
+                spool: &mut spool,
+                store: self,
+                node,
+            };
+            match codec.encode(&content, *effort, &mut sink) {
+                Err(CodecError::Cancelled) => return Ok(Outcome::Busy),
+                encoded => encoded?,
+            }
+        };
+        let lengths: Vec<u64> = (0..spool.count()).map(|layer| spool.len(layer)).collect();
+        let total: u64 = lengths.iter().sum();
+        if *profile == Profile::None && total >= meta.size {
+            self.keep(candidate, how.settings(), "encoded it is not smaller");
+            return Ok(Outcome::Kept);
+        }
+        let descriptor = Descriptor {
+            size: meta.size,
+            hash: hash_file(file.as_ref(), meta.size)?,
+            holes: build::holes(file.as_ref(), meta.size)?,
+            codec: codec.id().0,
+            settings: encoded.settings,
+            chunks: profile.chunks(),
+            layers: profile.layers(&lengths),
+            unit: DEFAULT_UNIT,
+        };
+        let layout = layout.unwrap_or(if total >= SPREAD_FROM && profile.chunks() > 1 {
+            Layout::Spread
+        } else {
+            Layout::Packed
+        });
+        let set_id = descriptor.set_id().map_err(|source| Error::Format {
+            name: names.name.display().to_string(),
+            source,
+        })?;
+        let attributes = Attributes {
+            mode: meta.mode,
+            uid: meta.uid,
+            gid: meta.gid,
+            mtime: meta.mtime,
+            ctime: meta.ctime,
+            ino: node.ino,
+            generation: next_generation(candidate.state.generation, set_id),
+        };
+        let set = own.fresh(own.staging.as_ref(), "set");
+        let made = (|| -> Result<Outcome> {
+            build::build(
+                own.staging.as_ref(),
+                &set,
+                &spool,
+                &descriptor,
+                &names.name,
+                &attributes,
+                layout,
+            )?;
+            drop(spool);
+            let object = self.dress(&set, candidate)?;
+            if !self.same_content(node, &object, file.as_ref(), meta.size)? {
+                return Ok(Outcome::Busy);
+            }
+            // A pair is one file in two forms after a crash too, and either of them may be the one that stays.
+            file.sync(false)?;
+            self.commit_encoding(node, candidate, &set, &names.disk_name)
+        })();
+        if !matches!(made, Ok(Outcome::Encoded))
+            && let Err(e) = super::own::remove_entry(own.staging.as_ref(), &set)
+            && e.kind() != std::io::ErrorKind::NotFound
+        {
+            log::warn!(".holofs/staging/{}: {e}", set.display());
+        }
+        made
+    }
+
+    /// The plain file of a node, unless it is encoded or lingering already.
+    fn plain_file(&self, node: &Arc<Node>) -> Result<Option<Plain>> {
+        let link = node.link().ok_or(Error::NotFound)?;
+        let dir = self.dir(&link.parent)?;
+        let (names, found) = self.found(&link.parent, &dir, &link.name)?;
+        drop(names);
+        let plain = names::plain(&link.name);
+        Ok(match found.ok_or(Error::NotFound)? {
+            Found::Native { meta, disk }
+                if meta.kind == Kind::File && Some(&disk) == plain.as_ref() =>
+            {
+                Some(Plain { dir, disk, meta })
+            }
+            _ => None,
+        })
+    }
+
+    /// Records why a file stays plain although the policy would have it encoded.
+    fn keep(&self, candidate: &Candidate, settings: String, reason: &str) {
+        Counters::add(&self.counters.kept);
+        let Candidate {
+            meta, file, state, ..
+        } = candidate;
+        State {
+            kept: Some(Kept {
+                reason: reason.to_owned(),
+                size: meta.size,
+                mtime: (meta.mtime.secs, meta.mtime.nanos),
+                settings,
+            }),
+            ino: Some(state.ino(meta)).filter(|_| state.ino.is_some()),
+            ..state.clone()
+        }
+        .save(file.as_ref());
+    }
+
+    /// Gives the carrier of a staged set the owner, mode and extended attributes of the file, durably.
+    fn dress(&self, set: &OsStr, candidate: &Candidate) -> Result<Arc<Object>> {
+        let object = self.staged(set)?;
+        let carrier = object.carrier(Access::Write)?;
+        copy_native(candidate.file.as_ref(), &candidate.meta, carrier.as_ref())?;
+        carrier.set_times(SetTimes {
+            atime: Some(candidate.meta.atime),
+            mtime: None,
+        })?;
+        carrier.sync(false)?;
+        self.staged(set)
+    }
+
+    /// Opens a set in staging, exactly as it will be opened later.
+    fn staged(&self, set: &OsStr) -> Result<Arc<Object>> {
+        let staging = self.own()?.staging.as_ref();
+        match object::recognise(staging, set, &staging.meta(set)?, None)? {
+            Recognised::Object(object) => Ok(object),
+            _ => Err(Error::Damaged {
+                name: set.display().to_string(),
+                what: "a set just written cannot be read back".to_owned(),
+            }),
+        }
+    }
+
+    /// Decodes a set and compares it with the plain file byte for byte. `false`: cancelled.
+    fn same_content(
+        &self,
+        node: &Arc<Node>,
+        object: &Object,
+        file: &dyn File,
+        size: u64,
+    ) -> Result<bool> {
+        let mut wanted = vec![0; PIECE];
+        let mut decoded = vec![0; PIECE];
+        let mut at = 0;
+        while at < size {
+            if self.queue.is_stopped() || node.is_written() {
+                return Ok(false);
+            }
+            let n = usize::try_from(size - at).unwrap_or(PIECE).min(PIECE);
+            let wanted = wanted.get_mut(..n).unwrap_or_default();
+            let decoded = decoded.get_mut(..n).unwrap_or_default();
+            disk::read_exact_at(file, wanted, at)?;
+            if object.read_at(at, decoded)? != n || wanted != decoded {
+                return Err(Error::Damaged {
+                    name: node.path().unwrap_or_default().display().to_string(),
+                    what: format!("the encoded content differs in bytes {at}..+{n}"),
+                });
+            }
+            at += n as u64;
+        }
+        Ok(true)
+    }
+
+    /// Puts a verified set beside its plain file, provided that nothing touched the file meanwhile.
+    fn commit_encoding(
+        &self,
+        node: &Arc<Node>,
+        candidate: &Candidate,
+        set: &OsStr,
+        disk_name: &OsStr,
+    ) -> Result<Outcome> {
+        let own = self.own()?;
+        let _turn = node.turn.lock();
+        let link = node.link().ok_or(Error::NotFound)?;
+        let dir = self.dir(&link.parent)?;
+        let _names = link.parent.names.write();
+        if !node.is_at(&link) || names::encoded(&link.name).as_deref() != Some(disk_name) {
+            return Ok(Outcome::Busy); // renamed meanwhile
+        }
+        let Some(Found::Native { meta, disk }) = self.found_locked(&dir, &link.name)? else {
+            return Ok(Outcome::Already);
+        };
+        let was = &candidate.meta;
+        let same = disk == candidate.plain
+            && (meta.dev, meta.ino, meta.size, meta.mtime, meta.ctime)
+                == (was.dev, was.ino, was.size, was.mtime, was.ctime)
+            && meta.nlink == 1;
+        if !same || node.is_written() {
+            return Ok(Outcome::Busy);
+        }
+        // Refused exactly while somebody can still write, also one that outlived a killed daemon.
+        let lease = match candidate.file.lease() {
+            Ok(lease) => Some(lease),
+            Err(e) if e.kind() == std::io::ErrorKind::Unsupported => None,
+            Err(e) if e.kind() == std::io::ErrorKind::WouldBlock => return Ok(Outcome::Busy),
+            Err(e) => return Err(e.into()),
+        };
+        if candidate.file.meta()?.ctime != was.ctime {
+            return Ok(Outcome::Busy);
+        }
+        let object_set = self.staged(set)?.set().0;
+        switch::encode(own.staging.as_ref(), set, dir.as_ref(), disk_name)?;
+        drop(lease);
+        self.lingering.insert(Linger {
+            set: object_set,
+            plain: meta,
+            until: Instant::now() + self.policy.encode.linger,
+            node: Some(Arc::clone(node)),
+            tried: false,
+        });
+        self.counters.encoded.fetch_add(1, Ordering::Relaxed);
+        self.queue.wake();
+        Ok(Outcome::Encoded)
+    }
+
+    /// Re-encodes one regular file with this codec, profile and layout (policy names; `None`: as the policy says).
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] for an unknown name, [`Error::ReadOnly`], and what the medium says; the file stays as it is.
+    pub fn convert(
+        &self,
+        ino: u64,
+        codec: Option<&str>,
+        profile: Option<&str>,
+        layout: Option<&str>,
+    ) -> Result<super::FileStatus> {
+        self.own()?;
+        let node = self.nodes.get(ino)?;
+        let profile = match profile {
+            None | Some("auto") => None,
+            Some(text) => Some(text.parse::<Profile>().map_err(|_| Error::Invalid)?),
+        };
+        let layout = match layout {
+            None | Some("auto") => None,
+            Some("packed") => Some(Layout::Packed),
+            Some("spread") => Some(Layout::Spread),
+            Some(_) => return Err(Error::Invalid),
+        };
+        if codec.is_some_and(|c| !matches!(c, "auto" | "plain") && codec::by_name(c).is_none()) {
+            return Err(Error::Invalid);
+        }
+        let codec = codec.filter(|c| *c != "auto");
+        {
+            let _turn = node.turn.lock();
+            self.make_plain(&node)?;
+            self.drop_parked(&node);
+        }
+        let wish = Wish {
+            codec,
+            profile,
+            layout,
+        };
+        self.encode_node(&node, Some(wish))?;
+        self.status(ino)
+    }
+}
+
+/// The generation after `last` for a set of this id. The high half orders the sets of a name: it is one more than the
+/// last one's, and at least the day (since 1970), so that it grows even where nobody remembers the last. The low half
+/// is the set's own, so that chunk files of different sets have different names whatever directory they end up in.
+fn next_generation(last: u32, set: SetId) -> u32 {
+    let day = u32::try_from(now().secs / 86_400).unwrap_or(0);
+    let order = ((last >> 16) + 1).max(day).min(u32::from(u16::MAX));
+    let Digest([a, b, ..]) = set.0;
+    (order << 16) | u32::from(u16::from_le_bytes([a, b]))
+}
