@@ -1,0 +1,298 @@
+//! The arguments of every verb: the one definition that help, man pages and completions come from.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use clap::builder::PossibleValuesParser;
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use crate::hologram::Profile;
+
+/// A filesystem that keeps files as chunk sets: losing part of the store costs sharpness before it costs files.
+#[derive(Debug, Parser)]
+#[command(
+    name = "holofs",
+    version,
+    propagate_version = true,
+    max_term_width = 100
+)]
+#[command(after_long_help = EXIT_CODES)]
+pub(super) struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub(super) verb: Verb,
+    /// How to speak.
+    #[command(flatten)]
+    pub(super) speech: Speech,
+}
+
+const EXIT_CODES: &str = "Exit codes:
+  0  done                              6  data lost
+  1  error                            10  no store here, or nothing there
+  2  usage                            11  locked by another process
+  3  done, with some files skipped    12  made by a newer version
+  4  damage, fully recoverable       130  interrupted
+  5  some files at reduced quality only";
+
+/// Options of every verb.
+#[derive(Debug, Clone, Copy, Args)]
+pub(super) struct Speech {
+    /// Print results as JSON
+    #[arg(long, global = true)]
+    pub(super) json: bool,
+    /// Print results and errors only
+    #[arg(short, long, global = true, conflicts_with = "verbose")]
+    pub(super) quiet: bool,
+    /// Say more; twice for the log
+    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    pub(super) verbose: u8,
+    /// When to use colour
+    #[arg(long, global = true, value_name = "WHEN", default_value = "auto")]
+    pub(super) color: Colour,
+}
+
+/// When to use colour.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum Colour {
+    /// On a terminal, unless `NO_COLOR` is set
+    Auto,
+    /// Always
+    Always,
+    /// Never
+    Never,
+}
+
+/// The verbs.
+#[derive(Debug, Subcommand)]
+pub(super) enum Verb {
+    /// Make a directory a store; files that are in it stay
+    Init(Init),
+    /// Show a store as an ordinary filesystem
+    Mount(Mount),
+    /// Unmount and wait until the daemon has ended
+    Umount(Umount),
+    /// Encode now whatever waits to be encoded
+    Settle(Settle),
+    /// Tell how files are kept and whether all of them is there
+    Status(Status),
+    /// Tell why a file is kept as it is
+    Why(Why),
+    /// List names
+    Ls(Ls),
+    /// Describe what is stored of a file
+    Show(Show),
+    /// Write files to standard output
+    Cat(Cat),
+    /// Copy files into a store that is not mounted
+    Import(Import),
+    /// Copy files out of a store
+    Export(Export),
+    /// Encode files anew with another codec, profile or layout
+    Convert(Convert),
+    /// Check every stored unit and name damaged files
+    Scrub(Scrub),
+    /// Check what holofs needs of this machine, and a store's general health
+    Doctor(Doctor),
+    /// Print completions for a shell
+    Completions(Completions),
+    /// Write man pages into a directory
+    Man(Man),
+}
+
+/// `init`
+#[derive(Debug, Args)]
+pub(super) struct Init {
+    /// Directory; made if it is not there
+    pub(super) store: PathBuf,
+    /// Only tell what would be done
+    #[arg(long)]
+    pub(super) dry_run: bool,
+}
+
+/// `mount`
+#[derive(Debug, Args)]
+#[expect(clippy::struct_excessive_bools, reason = "flags of a command line")]
+pub(super) struct Mount {
+    /// Directory of the store
+    pub(super) store: PathBuf,
+    /// Where to mount it: an empty directory
+    pub(super) mnt: PathBuf,
+    /// Mount options, comma-separated
+    #[arg(short, value_name = "OPTIONS")]
+    pub(super) options: Vec<OsString>,
+    /// Stay in the foreground, log to standard error
+    #[arg(short, long)]
+    pub(super) foreground: bool,
+    /// This process is the daemon; its command line names canonical paths
+    #[arg(long, hide = true)]
+    pub(super) serve: bool,
+    /// Leave out options that nobody knows, as mount(8) -s asks
+    #[arg(long, hide = true)]
+    pub(super) sloppy: bool,
+    /// Check everything but do not mount, as mount(8) -f asks
+    #[arg(long, hide = true)]
+    pub(super) fake: bool,
+}
+
+/// `umount`
+#[derive(Debug, Args)]
+pub(super) struct Umount {
+    /// Mount point
+    pub(super) mnt: PathBuf,
+    /// Take it out of the tree now and end when nobody uses it any more
+    #[arg(short, long)]
+    pub(super) lazy: bool,
+}
+
+/// `settle`
+#[derive(Debug, Args)]
+pub(super) struct Settle {
+    /// Mount point, or store
+    #[arg(value_name = "MNT|STORE")]
+    pub(super) path: PathBuf,
+    /// Only name the files that wait
+    #[arg(long)]
+    pub(super) dry_run: bool,
+}
+
+/// `status`
+#[derive(Debug, Args)]
+pub(super) struct Status {
+    /// Paths in a mount or in a store; directories with all that is in them
+    #[arg(required = true, value_name = "PATH")]
+    pub(super) paths: Vec<PathBuf>,
+}
+
+/// `why`
+#[derive(Debug, Args)]
+pub(super) struct Why {
+    /// File in a mount or in a store
+    pub(super) file: PathBuf,
+}
+
+/// `ls`
+#[derive(Debug, Args)]
+pub(super) struct Ls {
+    /// Directory or file in a store
+    #[arg(value_name = "STORE[/PATH]")]
+    pub(super) path: PathBuf,
+    /// With mode, owner, size and time
+    #[arg(short)]
+    pub(super) long: bool,
+}
+
+/// `show`
+#[derive(Debug, Args)]
+pub(super) struct Show {
+    /// File in a mount or in a store
+    pub(super) file: PathBuf,
+}
+
+/// `cat`
+#[derive(Debug, Args)]
+pub(super) struct Cat {
+    /// Files in a store
+    #[arg(required = true, value_name = "STORE/PATH")]
+    pub(super) paths: Vec<PathBuf>,
+    /// Also write what can be had only at reduced quality
+    #[arg(long)]
+    pub(super) allow_degraded: bool,
+}
+
+/// `import`
+#[derive(Debug, Args)]
+pub(super) struct Import {
+    /// Files and directories to copy; `DIR/.` copies what is in it
+    #[arg(required = true, value_name = "SRC")]
+    pub(super) sources: Vec<PathBuf>,
+    /// Store, or a directory in it; made if it is not there
+    #[arg(value_name = "STORE[/DIR]")]
+    pub(super) to: PathBuf,
+    /// Replace files that are there instead of skipping them
+    #[arg(long)]
+    pub(super) overwrite: bool,
+    /// Leave the encoding to the next mount or settle
+    #[arg(long)]
+    pub(super) no_settle: bool,
+    /// Only name what would be copied
+    #[arg(long)]
+    pub(super) dry_run: bool,
+}
+
+/// `export`
+#[derive(Debug, Args)]
+pub(super) struct Export {
+    /// Directory or file in a store
+    #[arg(value_name = "STORE[/PATH]")]
+    pub(super) path: PathBuf,
+    /// Directory that takes what is in PATH, or name of the file
+    pub(super) dst: PathBuf,
+    /// Replace files that are there instead of skipping them
+    #[arg(long)]
+    pub(super) overwrite: bool,
+    /// Also copy what can be had only at reduced quality
+    #[arg(long)]
+    pub(super) allow_degraded: bool,
+    /// Only name what would be copied
+    #[arg(long)]
+    pub(super) dry_run: bool,
+}
+
+/// `convert`
+#[derive(Debug, Args)]
+#[command(group = clap::ArgGroup::new("target").required(true).multiple(true))]
+pub(super) struct Convert {
+    /// Files in a mount or in a store; directories with all that is in them
+    #[arg(required = true, value_name = "PATH")]
+    pub(super) paths: Vec<PathBuf>,
+    /// Codec
+    #[arg(long, group = "target", value_parser = PossibleValuesParser::new(["auto", "plain", "stored"]))]
+    pub(super) codec: Option<String>,
+    /// Protection: none, light, standard, strong, or K/N
+    #[arg(long, group = "target", value_parser = profile)]
+    pub(super) profile: Option<String>,
+    /// One file, or a directory with one file for each chunk
+    #[arg(long, group = "target", value_parser = PossibleValuesParser::new(["auto", "packed", "spread"]))]
+    pub(super) layout: Option<String>,
+    /// Only name the files
+    #[arg(long)]
+    pub(super) dry_run: bool,
+}
+
+/// `scrub`
+#[derive(Debug, Args)]
+pub(super) struct Scrub {
+    /// Store or mount point, or a path in it
+    #[arg(value_name = "STORE|MNT")]
+    pub(super) path: PathBuf,
+}
+
+/// `doctor`
+#[derive(Debug, Args)]
+pub(super) struct Doctor {
+    /// Store to look at
+    pub(super) store: Option<PathBuf>,
+}
+
+/// `completions`
+#[derive(Debug, Args)]
+pub(super) struct Completions {
+    /// Which shell
+    pub(super) shell: clap_complete::Shell,
+}
+
+/// `man`
+#[derive(Debug, Args)]
+pub(super) struct Man {
+    /// Directory; made if it is not there
+    pub(super) dir: PathBuf,
+}
+
+/// A profile, by name or as `K/N`.
+fn profile(text: &str) -> Result<String, String> {
+    let known = text == "auto" || text.parse::<Profile>().is_ok();
+    let complaint = "neither auto, none, light, standard, strong nor K/N (as 13/16)";
+    known
+        .then(|| text.to_owned())
+        .ok_or_else(|| complaint.to_owned())
+}

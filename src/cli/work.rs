@@ -1,0 +1,73 @@
+//! Carries out requests: for a command that opened the store, and for one that asks the daemon.
+
+use std::path::{Path, PathBuf};
+
+use crate::store::ctl::{Name, Reply, Request};
+use crate::store::walk::walk;
+use crate::store::{Attr, Error, FileStatus, Kind, Result, Store};
+
+/// Looks at or changes one file; the second argument says whether to go on.
+type Each<'a> = &'a mut dyn FnMut(Attr, &mut dyn FnMut() -> bool) -> Result<FileStatus>;
+
+/// Takes replies and says whether to go on.
+type Emit<'a> = &'a mut dyn FnMut(Reply) -> bool;
+
+/// Carries out `request`; `emit` takes the replies.
+pub(super) fn perform(store: &Store, request: &Request, emit: Emit<'_>) -> Result<()> {
+    match request {
+        Request::Settle => {
+            let settled = store.settle(&mut |path| emit(Reply::At { path: path.into() }))?;
+            emit(Reply::Settled(settled));
+            Ok(())
+        }
+        Request::Status { path } => {
+            each_file(store, path, emit, &mut |attr, _| store.status(attr.ino))
+        }
+        Request::Scrub { path } => each_file(store, path, emit, &mut |attr, go_on| {
+            store.verify(attr.ino, go_on)
+        }),
+        Request::Convert {
+            path,
+            codec,
+            profile,
+            layout,
+        } => each_file(store, path, emit, &mut |attr, go_on| {
+            go_on(); // says where the work is; a no shows after this file
+            let layout = layout.as_deref();
+            store.convert(attr.ino, codec.as_deref(), profile.as_deref(), layout)
+        }),
+    }
+}
+
+/// Does `each` to the regular files at and below a path. An error is the result where the path is that file, else the
+/// file is reported as skipped.
+fn each_file(store: &Store, path: &Name, emit: Emit<'_>, each: Each<'_>) -> Result<()> {
+    let top = PathBuf::from(path.clone());
+    let mut failed = Ok(());
+    walk(store, &top, &mut |path: &Path, found: Result<Attr>| {
+        let name = || Name::from(path);
+        let done = match found {
+            Ok(attr) if attr.kind == Kind::File => {
+                each(attr, &mut || emit(Reply::At { path: name() }))
+            }
+            Ok(_) => return true,
+            Err(e) => Err(e),
+        };
+        match done {
+            Ok(status) => emit(Reply::File {
+                path: name(),
+                status,
+            }),
+            Err(Error::NotFound) if path != top => true, // gone meanwhile
+            Err(e) if path == top => {
+                failed = Err(e);
+                false
+            }
+            Err(e) => emit(Reply::Skipped {
+                path: name(),
+                what: e.to_string(),
+            }),
+        }
+    })?;
+    failed
+}
