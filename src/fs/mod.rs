@@ -131,6 +131,7 @@ impl Mounted {
             self.unmounter.unmount().ok(); // programs should not wait for a session that is gone
         }
         self.unmounter.set_ended();
+        self.store.stop(); // `ended` may wait for somebody who waits for the store
         ended();
         let closed = self.store.close();
         served?;

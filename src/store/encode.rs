@@ -19,7 +19,7 @@ use super::tree::{Counters, Store};
 use super::{Error, Result, switch};
 use crate::codec::{self, Codec, CodecError, Content, Effort, LayerSink};
 use crate::format::descriptor::DEFAULT_UNIT;
-use crate::format::{Attributes, Descriptor, Digest, Layers, SetId};
+use crate::format::{Attributes, Descriptor, Digest, LayerError, Layers, SetId};
 use crate::hologram::Profile;
 
 /// Encoded bytes from which a set is spread over files when the policy leaves it open.
@@ -157,7 +157,36 @@ impl LayerSink for Cancelling<'_> {
     }
 
     fn cancelled(&self) -> bool {
-        self.store.queue.is_stopped() || self.node.is_written()
+        !self.store.may_go_on(self.node)
+    }
+}
+
+/// Layers that cannot be read any more once the work is to be dropped: so protecting gigabytes ends at once.
+struct WhileWanted<'a> {
+    layers: &'a Spool,
+    store: &'a Store,
+    node: &'a Node,
+}
+
+impl Layers for WhileWanted<'_> {
+    fn count(&self) -> usize {
+        self.layers.count()
+    }
+
+    fn len(&self, layer: usize) -> u64 {
+        self.layers.len(layer)
+    }
+
+    fn read_at(
+        &self,
+        layer: usize,
+        offset: u64,
+        buf: &mut [u8],
+    ) -> std::result::Result<(), LayerError> {
+        if !self.store.may_go_on(self.node) {
+            return Err(std::io::Error::from(std::io::ErrorKind::Interrupted).into());
+        }
+        self.layers.read_at(layer, offset, buf)
     }
 }
 
@@ -206,6 +235,11 @@ impl Store {
         names::plain(&link.name).map_or(0, |disk| State::of(dir.as_ref(), &disk).promotions)
     }
 
+    /// Whether work on a file is still wanted: the store is not closing, and nobody writes to the file.
+    fn may_go_on(&self, node: &Node) -> bool {
+        !self.queue.is_stopped() && !node.is_written()
+    }
+
     /// What a plain file remembers when it comes from this object.
     pub(crate) fn state_of_object(object: &Object) -> State {
         State {
@@ -252,6 +286,7 @@ impl Store {
             .or_else(|e| match candidate.file.meta() {
                 // What was changed under the encoder's eyes is neither the one nor the other; that is no failure.
                 Ok(now) if (now.size, now.ctime) != (was.size, was.ctime) => Ok(Outcome::Busy),
+                _ if !self.may_go_on(node) => Ok(Outcome::Busy),
                 _ => Err(e),
             })
     }
@@ -295,7 +330,7 @@ impl Store {
         }
         let descriptor = Descriptor {
             size: meta.size,
-            hash: hash_file(file.as_ref(), meta.size)?,
+            hash: hash_file(file.as_ref(), meta.size, &|| self.may_go_on(node))?,
             holes: build::holes(file.as_ref(), meta.size)?,
             codec: codec.id().0,
             settings: encoded.settings,
@@ -326,7 +361,11 @@ impl Store {
             build::build(
                 own.staging.as_ref(),
                 &set,
-                &spool,
+                &WhileWanted {
+                    layers: &spool,
+                    store: self,
+                    node,
+                },
                 &descriptor,
                 &names.name,
                 &attributes,
@@ -423,7 +462,7 @@ impl Store {
         let mut decoded = vec![0; PIECE];
         let mut at = 0;
         while at < size {
-            if self.queue.is_stopped() || node.is_written() {
+            if !self.may_go_on(node) {
                 return Ok(false);
             }
             let n = usize::try_from(size - at).unwrap_or(PIECE).min(PIECE);

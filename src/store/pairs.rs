@@ -179,7 +179,8 @@ fn one_file(dir: &dyn Dir, plain: &OsStr, meta: &Meta, object: &Object) -> Resul
     if meta.size != object.descriptor().size {
         return Ok(false);
     }
-    Ok(hash_file(dir.open(plain, Access::Read)?.as_ref(), meta.size)? == object.descriptor().hash)
+    let file = dir.open(plain, Access::Read)?;
+    Ok(hash_file(file.as_ref(), meta.size, &|| true)? == object.descriptor().hash)
 }
 
 /// Whether every byte of a set can be read.
@@ -195,8 +196,12 @@ fn is_whole(object: &Object) -> bool {
     true
 }
 
-/// BLAKE3 of the first `size` bytes of a file.
-pub(crate) fn hash_file(file: &dyn disk::File, size: u64) -> Result<Digest> {
+/// BLAKE3 of the first `size` bytes of a file; `Interrupted` when `go_on` says no.
+pub(crate) fn hash_file(
+    file: &dyn disk::File,
+    size: u64,
+    go_on: &dyn Fn() -> bool,
+) -> Result<Digest> {
     let mut hasher = Hasher::default();
     let mut buf = vec![0; 1 << 20];
     let mut at = 0;
@@ -205,6 +210,9 @@ pub(crate) fn hash_file(file: &dyn disk::File, size: u64) -> Result<Digest> {
             .unwrap_or(usize::MAX)
             .min(buf.len());
         let piece = buf.get_mut(..want).unwrap_or_default();
+        if !go_on() {
+            return Err(std::io::Error::from(std::io::ErrorKind::Interrupted).into());
+        }
         disk::read_exact_at(file, piece, at)?;
         hasher.update(piece);
         at += want as u64;

@@ -146,6 +146,11 @@ impl Store {
         Ok(store)
     }
 
+    /// Has background work and settling end as soon as they can, whoever waits for them; [`Store::close`] is next.
+    pub fn stop(&self) {
+        self.queue.stop();
+    }
+
     /// Ends background work, empties the cache, releases the lock. Running encodings are dropped, not finished.
     ///
     /// # Errors
