@@ -15,7 +15,9 @@ pub(super) fn run(args: &args::Init, ui: &mut Ui) -> Outcome {
     let io = |e| Failure::io(&args.store, &e);
     let whole = std::path::absolute(&args.store).map_err(io)?;
     let failure = |what: &str| Failure::new(Code::Error, &args.store, what);
-    if let Ok(place) = Place::of(&whole) {
+    if let Ok(place) = Place::of(&whole)
+        && !(is_root(&place) && store::is_interrupted(&whole))
+    {
         let what = if place.mount.is_none() && is_root(&place) {
             "is a store already".to_owned()
         } else {

@@ -62,6 +62,9 @@ pub fn init_on(root: &Arc<dyn Dir>) -> Result<Adopted> {
     }
     let renames = if let Some(renames) = read_list(base.as_ref())? {
         renames
+    } else if base.list()?.iter().any(|entry| entry.name != ADOPTION) {
+        // A store that lost its policy file: its sets are not names to be escaped.
+        return Err(Error::Exists);
     } else {
         let renames = find(root)?;
         write_new(base.as_ref(), OsStr::new(ADOPTION), &to_json(&renames)?)?;
@@ -86,6 +89,19 @@ pub fn init_on(root: &Arc<dyn Dir>) -> Result<Adopted> {
     Ok(Adopted {
         escaped: renames.len() as u64,
     })
+}
+
+/// Whether making a store of the directory at `path` was interrupted, so that [`init`] has to finish it.
+#[must_use]
+pub fn is_interrupted(path: &Path) -> bool {
+    let base = disk::open_root(path).and_then(|root| root.dir(OsStr::new(names::OWN)));
+    base.is_ok_and(|base| is_unfinished(base.as_ref()).unwrap_or(false))
+}
+
+/// Whether an adoption was interrupted: some names are escaped and some are not, so nothing can be told by names.
+pub(crate) fn is_unfinished(base: &dyn Dir) -> Result<bool> {
+    let list = disk::meta_if_there(base, OsStr::new(ADOPTION))?;
+    Ok(list.is_some() && disk::meta_if_there(base, OsStr::new(names::POLICY))?.is_none())
 }
 
 fn to_json(renames: &[Found]) -> Result<Vec<u8>> {
@@ -188,4 +204,32 @@ fn escape(root: &Arc<dyn Dir>, (path, name): &Found) -> Result<()> {
     }
     // Under half of the new names, when the policy file is there, one file would hide another.
     Ok(dir.sync()?)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::panic, reason = "tests may panic")]
+
+    use super::*;
+    use crate::store::{Options, Store};
+
+    /// A half adopted directory was mounted as a store: names that were not escaped yet were taken for sets.
+    #[test]
+    fn an_interrupted_adoption_is_no_store_until_init_finishes_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let root = disk::open_root(dir.path()).unwrap();
+        root.create(OsStr::new("a.holo"), 0o644, 0).unwrap();
+        root.make_dir(OsStr::new(names::OWN), 0o700, 0).unwrap();
+        let base = root.dir(OsStr::new(names::OWN)).unwrap();
+        let list = to_json(&find(&root).unwrap()).unwrap();
+        write_new(base.as_ref(), OsStr::new(ADOPTION), &list).unwrap();
+        match Store::open(dir.path(), Options::default()) {
+            Err(Error::NoStore { what, .. }) => assert!(what.contains("interrupted")),
+            other => panic!("{other:?}"),
+        }
+        assert_eq!(init(dir.path()).unwrap().escaped, 1);
+        let store = Store::open(dir.path(), Options::default()).unwrap();
+        assert_eq!(store.read_dir(crate::store::ROOT).unwrap().len(), 1);
+        store.close().unwrap();
+    }
 }

@@ -43,7 +43,7 @@ use crate::format::Time;
 pub use describe::{Described, DescribedLayer};
 pub use disk::{Kind, Seek, SetTimes, Space, XattrMode};
 pub use error::{Error, Result};
-pub use init::{Adopted, init, init_on};
+pub use init::{Adopted, init, init_on, is_interrupted};
 pub use tree::{Counters, Store};
 
 /// Inode number of the root directory.

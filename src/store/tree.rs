@@ -112,6 +112,12 @@ impl Store {
         path: &Path,
     ) -> Result<Arc<Self>> {
         let base = root.dir(OsStr::new(names::OWN))?;
+        if super::init::is_unfinished(base.as_ref())? {
+            return Err(Error::NoStore {
+                path: path.to_owned(),
+                what: "making it a store was interrupted, and has to be finished".to_owned(),
+            });
+        }
         let policy = Policy::load(base.as_ref(), &path.join(names::OWN).join(names::POLICY))?;
         let promoted = disk::meta_if_there(base.as_ref(), OsStr::new(names::PROMOTED))?.is_some();
         let own = if options.read_only {

@@ -178,6 +178,24 @@ fn init_adopts_a_directory_and_refuses_a_store() {
     expect(1, &[OsStr::new("init"), inner.as_os_str()]);
 }
 
+/// `init` refused to finish what an interrupted `init` had begun, and everything else took it for a store.
+#[test]
+fn an_interrupted_init_is_finished_by_the_next() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = dir.path().join("s");
+    fs::create_dir_all(store.join(".holofs")).unwrap();
+    fs::write(store.join("x.holo"), "ours only by name").unwrap();
+    fs::write(store.join(".holofs/adoption"), "").unwrap(); // torn: nothing was renamed yet
+    let ls = [OsStr::new("ls"), store.as_os_str()];
+    expect(10, &ls);
+    expect(0, &[OsStr::new("init"), store.as_os_str()]);
+    assert_eq!(expect(0, &ls), "x.holo\n");
+    // A store that only lost its policy file is no directory to be adopted: its sets would be escaped.
+    fs::remove_file(store.join(".holofs/store.toml")).unwrap();
+    expect(1, &[OsStr::new("init"), store.as_os_str()]);
+    assert_eq!(expect(0, &ls), "x.holo\n");
+}
+
 #[test]
 fn a_policy_error_is_named_with_its_line() {
     let bench = Bench::with_policy("[defaults]\nno_such_key_here = 1");
