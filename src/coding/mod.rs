@@ -1,5 +1,12 @@
-//! Coding tools without knowledge of files or disks: hashes and the erasure code.
+//! Coding without knowledge of files: hashes, the erasure code, and the coder of media.
 
+pub mod bands;
+pub mod binary;
+pub mod colour;
 pub mod erasure;
+pub mod flat;
 mod gf256;
 pub mod hash;
+mod model;
+mod rans;
+pub mod wavelet;
