@@ -1,7 +1,8 @@
 //! holofs: a filesystem that keeps files as chunk sets on disks and links that lose things.
 //!
 //! The rooms, from top to bottom; each uses only those below it (`tests/architecture.rs`):
-//! [`cli`] · [`fs`], [`integrity`] · [`store`] · [`codec`], [`foreign`], [`hologram`] · [`mod@format`] · [`coding`].
+//! [`cli`] · [`fs`], [`integrity`] · [`store`] · [`codec`], [`foreign`], [`hologram`] · [`media`], [`mod@format`] ·
+//! [`coding`].
 
 pub mod cli;
 pub mod codec;
@@ -11,4 +12,5 @@ pub mod format;
 pub mod fs;
 pub mod hologram;
 pub mod integrity;
+pub mod media;
 pub mod store;
