@@ -5,7 +5,11 @@
 //! kernel. Layers are produced in order, each complete before the next begins, so that they can be spooled.
 //! A decoder verifies what it returns: bytes it cannot prove are an error or are declared degraded, never silent.
 
+mod first;
+pub mod image;
+pub mod jpeg;
 pub mod stored;
+pub mod thumbnail;
 
 use std::fmt;
 use std::io;
@@ -27,6 +31,33 @@ pub enum Effort {
     /// Slow codecs for what is rarely read.
     Archive,
 }
+
+/// What a codec is asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Request {
+    /// How much work may be spent.
+    pub effort: Effort,
+    /// Layers that show the content at lower quality, before the one that makes it exact. Media codecs write this
+    /// many and one more, or one layer only where there is nothing to see; empty layers are allowed. Other codecs
+    /// take no notice.
+    pub previews: usize,
+}
+
+/// What a file holds, as far as losing sharpness is concerned.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Medium {
+    /// A still picture.
+    Image,
+    /// Sound.
+    Sound,
+    /// Moving pictures.
+    Video,
+    /// Anything else: exact or nothing.
+    Other,
+}
+
+/// First bytes of a file that [`suited`] wants; a shorter file is given whole.
+pub const HEAD: usize = 64;
 
 /// The content to encode, readable at any offset.
 pub trait Content: Send + Sync {
@@ -114,9 +145,22 @@ pub trait Codec: fmt::Debug + Send + Sync {
     fn encode(
         &self,
         content: &dyn Content,
-        effort: Effort,
+        request: Request,
         sink: &mut dyn LayerSink,
     ) -> Result<Encoded, CodecError>;
+    /// What it holds.
+    fn medium(&self) -> Medium {
+        Medium::Other
+    }
+    /// Whether a file that begins with these bytes ([`HEAD`] of them) is for it; what is not may still be declined.
+    fn suits(&self, _head: &[u8]) -> bool {
+        false
+    }
+    /// Quality with this many of the layers, in dB: PSNR of pictures, SNR of sound, estimated when they were encoded.
+    /// `None` where that says nothing: all layers are there, or none is of use.
+    fn quality(&self, _settings: &[u8], _layers: usize) -> Option<f64> {
+        None
+    }
     /// Opens layers for reading. `size` is the content's size from the descriptor.
     ///
     /// # Errors
@@ -127,6 +171,19 @@ pub trait Codec: fmt::Debug + Send + Sync {
         size: u64,
         layers: Box<dyn Layers + 'a>,
     ) -> Result<Box<dyn Decoder + 'a>, CodecError>;
+    /// A small picture of the content, as a PNG of at most [`thumbnail::MOST`] bytes, from the first layer alone: what
+    /// file managers show. `size` is the content's size. `None` where there is nothing to see.
+    ///
+    /// # Errors
+    /// Those of [`Codec::open`] and [`Decoder::read_at`].
+    fn preview<'a>(
+        &self,
+        _settings: &[u8],
+        _size: u64,
+        _layers: Box<dyn Layers + 'a>,
+    ) -> Result<Option<Vec<u8>>, CodecError> {
+        Ok(None)
+    }
 }
 
 /// Reads the content of one encoded object at any offset.
@@ -141,19 +198,34 @@ pub trait Decoder: Send + Sync {
     fn segment(&self) -> u64;
 }
 
+/// The codec made for files that begin with these bytes; `None`: the general one.
+#[must_use]
+pub fn suited(head: &[u8]) -> Option<&'static dyn Codec> {
+    all().find(|codec| codec.suits(head))
+}
+
 /// The codec with this number.
 #[must_use]
 pub fn by_id(id: CodecId) -> Option<&'static dyn Codec> {
-    ALL.iter().copied().find(|codec| codec.id() == id)
+    all().find(|codec| codec.id() == id)
 }
 
 /// The codec with this name.
 #[must_use]
 pub fn by_name(name: &str) -> Option<&'static dyn Codec> {
-    ALL.iter().copied().find(|codec| codec.name() == name)
+    all().find(|codec| codec.name() == name)
 }
 
-const ALL: &[&dyn Codec] = &[&stored::Stored];
+const ALL: &[&dyn Codec] = &[&stored::Stored, &image::Image, &jpeg::JpegCodec];
+
+/// All codecs, and in tests one for them.
+fn all() -> impl Iterator<Item = &'static dyn Codec> {
+    let more: &[&'static dyn Codec] = &[
+        #[cfg(test)]
+        &testing::Steps,
+    ];
+    ALL.iter().chain(more).copied()
+}
 
 #[cfg(test)]
 #[allow(clippy::unwrap_used, reason = "tests may panic")]

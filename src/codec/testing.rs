@@ -2,7 +2,11 @@
 
 use std::io;
 
-use super::{Codec, CodecError, Content, Effort, LayerSink};
+use super::thumbnail::Picture;
+use super::{
+    Codec, CodecError, CodecId, Content, Decoder, Effort, Encoded, LayerSink, Medium, Quality,
+    Request,
+};
 use crate::format::{LayerError, Layers};
 
 /// Content in memory.
@@ -66,14 +70,24 @@ impl Layers for MemoryLayers {
     }
 }
 
-/// Encodes content; what the encoder left open as a layer is an error.
+/// Encodes content as one layer; what the encoder left open as a layer is an error.
 pub(crate) fn encode(
     codec: &dyn Codec,
     content: &[u8],
     effort: Effort,
 ) -> Result<(Vec<u8>, MemoryLayers), CodecError> {
+    let previews = 0;
+    encode_for(codec, content, Request { effort, previews })
+}
+
+/// Like [`encode`], with previews.
+pub(crate) fn encode_for(
+    codec: &dyn Codec,
+    content: &[u8],
+    request: Request,
+) -> Result<(Vec<u8>, MemoryLayers), CodecError> {
     let mut layers = MemoryLayers::default();
-    let encoded = codec.encode(&Bytes(content.to_vec()), effort, &mut layers)?;
+    let encoded = codec.encode(&Bytes(content.to_vec()), request, &mut layers)?;
     assert!(layers.current.is_empty(), "the last layer was not ended");
     Ok((encoded.settings, layers))
 }
@@ -119,4 +133,151 @@ pub(crate) fn text(seed: u64, length: usize) -> Vec<u8> {
     }
     bytes.truncate(length);
     bytes
+}
+
+/// A medium whose levels are easily told: a grey row after [`STEPS`], with ever more bits of each sample.
+#[derive(Debug)]
+pub(crate) struct Steps;
+
+/// How such a file begins.
+pub(crate) const STEPS: &[u8] = b"a row of steps\n";
+
+/// A content as level `level` shows it.
+pub(crate) fn step(content: &[u8], level: usize) -> Vec<u8> {
+    let (head, row) = content.split_at(STEPS.len());
+    let row = row.iter().map(|sample| sample & (0xf0_u8 << (3 - level)));
+    head.iter().copied().chain(row).collect()
+}
+
+impl Codec for Steps {
+    fn id(&self) -> CodecId {
+        CodecId(u16::MAX)
+    }
+
+    fn name(&self) -> &'static str {
+        "steps"
+    }
+
+    fn medium(&self) -> Medium {
+        Medium::Image
+    }
+
+    fn suits(&self, head: &[u8]) -> bool {
+        head.starts_with(STEPS)
+    }
+
+    fn quality(&self, settings: &[u8], layers: usize) -> Option<f64> {
+        let last = usize::from(*settings.first()?);
+        let level = u8::try_from(layers)
+            .ok()
+            .filter(|_| (1..=last).contains(&layers))?;
+        Some(10.0 * f64::from(level))
+    }
+
+    fn encode(
+        &self,
+        content: &dyn Content,
+        request: Request,
+        sink: &mut dyn LayerSink,
+    ) -> Result<Encoded, CodecError> {
+        let mut bytes = vec![0; usize::try_from(content.size()).unwrap()];
+        content.read_at(0, &mut bytes)?;
+        if bytes.len() == STEPS.len() {
+            return Err(CodecError::Declined("an empty row".to_owned()));
+        }
+        let row = |level: usize| zstd::bulk::compress(&step(&bytes, level), 19);
+        for level in 0..request.previews {
+            if sink.cancelled() {
+                return Err(CodecError::Cancelled);
+            }
+            sink.write(&row(level)?)?;
+            sink.end_layer()?;
+        }
+        sink.write(&zstd::bulk::compress(&bytes, 19)?)?;
+        sink.end_layer()?;
+        let settings = vec![u8::try_from(request.previews).unwrap()];
+        Ok(Encoded { settings })
+    }
+
+    fn open<'a>(
+        &self,
+        _settings: &[u8],
+        size: u64,
+        layers: Box<dyn Layers + 'a>,
+    ) -> Result<Box<dyn Decoder + 'a>, CodecError> {
+        Ok(Box::new(StepsReader(layers, size)))
+    }
+
+    fn preview<'a>(
+        &self,
+        _settings: &[u8],
+        size: u64,
+        layers: Box<dyn Layers + 'a>,
+    ) -> Result<Option<Vec<u8>>, CodecError> {
+        let content = StepsReader(layers, size).level(0)?;
+        let samples = content.get(STEPS.len()..).unwrap();
+        let picture = Picture {
+            width: u32::try_from(samples.len()).unwrap(),
+            height: 1,
+            channels: 1,
+            samples,
+        };
+        Ok(picture.thumbnail())
+    }
+}
+
+struct StepsReader<'a>(Box<dyn Layers + 'a>, u64);
+
+impl StepsReader<'_> {
+    fn level(&self, layer: usize) -> Result<Vec<u8>, CodecError> {
+        let mut bytes = vec![0; usize::try_from(self.0.len(layer)).unwrap()];
+        self.0.read_at(layer, 0, &mut bytes)?;
+        Ok(zstd::bulk::decompress(
+            &bytes,
+            usize::try_from(self.1).unwrap(),
+        )?)
+    }
+}
+
+impl Decoder for StepsReader<'_> {
+    fn read_at(&self, offset: u64, buf: &mut [u8]) -> Result<Quality, CodecError> {
+        let mut quality = Err(CodecError::Cancelled);
+        for layer in 0..self.0.count() {
+            match self.level(layer) {
+                Ok(content) => {
+                    let start = usize::try_from(offset).unwrap();
+                    buf.copy_from_slice(content.get(start..start + buf.len()).unwrap());
+                    quality = Ok(Quality::Degraded(layer + 1));
+                }
+                Err(e) if layer == 0 => return Err(e),
+                Err(_) => return quality,
+            }
+        }
+        Ok(Quality::Exact)
+    }
+
+    fn segment(&self) -> u64 {
+        self.1
+    }
+}
+
+/// How far the preview of a picture is from the picture scaled down: mean difference of 8-bit samples, and its size.
+pub(crate) fn preview_error(codec: &dyn Codec, file: &[u8]) -> (f64, (u32, u32)) {
+    let request = Request {
+        previews: 4,
+        ..Request::default()
+    };
+    let (settings, mut layers) = encode_for(codec, file, request).unwrap();
+    for layer in layers.layers.iter_mut().skip(1) {
+        layer.fill(0); // it is not needed
+    }
+    let png = codec.preview(&settings, file.len() as u64, Box::new(layers));
+    let small = image::load_from_memory(&png.unwrap().unwrap()).unwrap();
+    let small = small.to_rgb8();
+    let (width, height) = small.dimensions();
+    let whole = image::load_from_memory(file).unwrap().to_rgb8();
+    let wanted = image::imageops::thumbnail(&whole, width, height);
+    let pairs = small.iter().zip(wanted.iter());
+    let sum: f64 = pairs.map(|(a, b)| f64::from(a.abs_diff(*b))).sum();
+    (sum / f64::from(width * height * 3), (width, height))
 }

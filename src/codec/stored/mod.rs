@@ -41,7 +41,7 @@
 mod decode;
 mod encode;
 
-use super::{Codec, CodecError, CodecId, Content, Decoder, Effort, Encoded, LayerSink};
+use super::{Codec, CodecError, CodecId, Content, Decoder, Encoded, LayerSink, Request};
 use crate::coding::hash::Digest;
 use crate::format::Layers;
 
@@ -68,10 +68,10 @@ impl Codec for Stored {
     fn encode(
         &self,
         content: &dyn Content,
-        effort: Effort,
+        request: Request,
         sink: &mut dyn LayerSink,
     ) -> Result<Encoded, CodecError> {
-        encode::encode(content, effort, sink)
+        encode::encode(content, request.effort, sink)
     }
 
     fn open<'a>(

@@ -9,9 +9,14 @@
 )]
 
 use super::*;
-use crate::codec::Quality;
 use crate::codec::testing::{Bytes, MemoryLayers, decode, encode, random, text};
+use crate::codec::{Effort, Quality};
 use std::io;
+
+const FAST: Request = Request {
+    effort: Effort::Fast,
+    previews: 0,
+};
 
 /// Contents of all the kinds that segments can have, alone and beside each other.
 fn contents() -> Vec<(&'static str, Vec<u8>)> {
@@ -271,9 +276,9 @@ impl Content for Shrunk {
 #[test]
 fn a_cancelled_encoding_stops_and_a_failing_medium_is_reported() {
     let content = Bytes(text(24, 5 * SEGMENT));
-    let stopped = Stored.encode(&content, Effort::Fast, &mut Stop(3));
+    let stopped = Stored.encode(&content, FAST, &mut Stop(3));
     assert!(matches!(stopped, Err(CodecError::Cancelled)));
 
-    let failed = Stored.encode(&Shrunk, Effort::Fast, &mut MemoryLayers::default());
+    let failed = Stored.encode(&Shrunk, FAST, &mut MemoryLayers::default());
     assert!(matches!(failed, Err(CodecError::Io(_))));
 }
