@@ -5,6 +5,10 @@
 //! All input is hostile: lengths are checked before anything is allocated, errors name file and offset.
 
 pub mod hobi;
+pub mod hoch;
+pub mod holo;
+#[cfg(test)]
+mod testing;
 
 use std::fmt;
 use std::io;
@@ -41,12 +45,18 @@ pub trait Parts: fmt::Debug + Send + Sync {
 pub enum Kind {
     /// A chunk directory of Holo.Codec that holds any file ([`hobi`]).
     HoloBinary,
+    /// A chunk directory of Holo.Codec that holds a picture ([`hoch`]).
+    HoloImage,
+    /// A chunk directory of Holo.Codec version 3: known, so that it can be said why it is not shown.
+    HoloTransform,
 }
 
 impl fmt::Display for Kind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::HoloBinary => write!(f, "Holo.Codec binary"),
+            Self::HoloImage => write!(f, "Holo.Codec picture"),
+            Self::HoloTransform => write!(f, "Holo.Codec version 3"),
         }
     }
 }
@@ -79,7 +89,7 @@ pub enum ForeignError {
     #[error("{0}")]
     Damaged(String),
     /// A number in the headers exceeds a limit of this program.
-    #[error("{what} is {value} bytes, more than the limit {limit}")]
+    #[error("{what} is {value}, more than the limit {limit}")]
     Limit {
         /// Which number.
         what: &'static str,
@@ -93,32 +103,69 @@ pub enum ForeignError {
     Io(#[from] io::Error),
 }
 
+/// What a reader gives is worth.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Quality {
+    /// The content as it was encoded, as far as the format can tell.
+    Exact,
+    /// A whole and valid file of the same size, made of what is left; the text says what is missing.
+    Degraded(String),
+}
+
+/// Chunks of a set.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Chunks {
+    /// Usable now, as far as the headers tell.
+    pub have: u32,
+    /// Needed for exact content.
+    pub need: u32,
+    /// Made.
+    pub total: u32,
+}
+
 /// A thing from elsewhere, open for reading as the file it holds.
 pub trait Reader: fmt::Debug + Send + Sync {
-    /// Size in bytes of the file it holds; known from the headers, also where the content is damaged.
+    /// Size in bytes of the file it holds; known from the headers, also where the content is damaged: the same
+    /// whatever is left of it.
     fn size(&self) -> u64;
-    /// What to append to the name it is shown under, `.y4m` for instance; empty where the name is complete.
+    /// What the name that it is shown under ends in, `.png` for instance: appended where the name does not. Empty
+    /// where the name is complete.
     fn suffix(&self) -> &'static str;
-    /// Whether all that a read needs is there, as far as the headers tell.
+    /// How many chunks there are, where the format has such.
+    fn chunks(&self) -> Option<Chunks>;
+    /// What reads will give, as far as the headers tell.
     ///
     /// # Errors
     /// What reads will fail with.
-    fn check(&self) -> Result<(), ForeignError>;
-    /// Fills `buf` from byte `offset`; the range lies inside the file. The first read may decode the whole file and
-    /// keep it for as long as the reader lives.
+    fn check(&self) -> Result<Quality, ForeignError>;
+    /// Reads and checks all that is stored; as a read it may decode the whole file and keep it.
     ///
     /// # Errors
-    /// [`ForeignError::Damaged`] where what is left cannot be proved to be the file.
-    fn read_at(&self, offset: u64, buf: &mut [u8]) -> Result<(), ForeignError>;
+    /// What reads fail with.
+    fn verify(&self) -> Result<Quality, ForeignError>;
+    /// Fills `buf` from byte `offset`, and says what the bytes are worth; the range lies inside the file. The first
+    /// read may decode the whole file and keep it for as long as the reader lives.
+    ///
+    /// # Errors
+    /// [`ForeignError::Damaged`] where what is left gives no file at all.
+    fn read_at(&self, offset: u64, buf: &mut [u8]) -> Result<Quality, ForeignError>;
 }
+
+/// Suffixes of all formats ([`Reader::suffix`]).
+pub const SUFFIXES: &[&str] = &[".png"];
 
 /// What the files with these first [`HEAD`] bytes are, if it is something that can be read. Strangers among the
 /// files of a directory do not matter.
 #[must_use]
 pub fn recognise(form: Form, heads: &[impl AsRef<[u8]>]) -> Option<Kind> {
     let any = |magic: &[u8]| heads.iter().any(|head| head.as_ref().starts_with(magic));
+    let image = |head: &[u8]| head.starts_with(hoch::MAGIC) && !holo::is_transform(head);
     match form {
         Form::Directory if any(hobi::MAGIC) => Some(Kind::HoloBinary),
+        Form::Directory if heads.iter().any(|head| image(head.as_ref())) => Some(Kind::HoloImage),
+        Form::Directory if heads.iter().any(|head| holo::is_transform(head.as_ref())) => {
+            Some(Kind::HoloTransform)
+        }
         Form::Directory | Form::File => None,
     }
 }
@@ -130,5 +177,7 @@ pub fn recognise(form: Form, heads: &[impl AsRef<[u8]>]) -> Option<Kind> {
 pub fn open(kind: Kind, parts: Box<dyn Parts>) -> Result<Box<dyn Reader>, ForeignError> {
     match kind {
         Kind::HoloBinary => Ok(Box::new(hobi::Binary::open(parts)?)),
+        Kind::HoloImage => Ok(Box::new(hoch::Image::open(parts)?)),
+        Kind::HoloTransform => Err(holo::refuse_transform(&*parts)),
     }
 }

@@ -10,61 +10,11 @@
 )]
 
 use super::*;
-use crate::foreign::{Form, HEAD, Kind, open, recognise};
-use flate2::Compression;
-use flate2::write::ZlibEncoder;
-use std::io::Write;
+use crate::foreign::holo::step;
+use crate::foreign::testing::{Files, zlib};
+use crate::foreign::{Form, Kind, recognise};
 
-/// Parts in memory.
-#[derive(Debug, Clone)]
-struct Files(Vec<Vec<u8>>);
-
-impl Parts for Files {
-    fn count(&self) -> usize {
-        self.0.len()
-    }
-
-    fn name(&self, part: usize) -> String {
-        format!("chunk_{part:04}.holo")
-    }
-
-    fn size(&self, part: usize) -> u64 {
-        self.0[part].len() as u64
-    }
-
-    fn read_at(&self, part: usize, offset: u64, buf: &mut [u8]) -> io::Result<()> {
-        let start = usize::try_from(offset).unwrap();
-        let range = self.0[part].get(start..start + buf.len());
-        buf.copy_from_slice(range.ok_or(io::ErrorKind::UnexpectedEof)?);
-        Ok(())
-    }
-}
-
-impl Files {
-    fn open(&self) -> Result<Box<dyn Reader>, ForeignError> {
-        open(Kind::HoloBinary, Box::new(self.clone()))
-    }
-
-    fn read(&self) -> Result<Vec<u8>, ForeignError> {
-        let reader = self.open()?;
-        // A size that a header claims is believed only once it was decoded.
-        reader.read_at(0, &mut [])?;
-        let mut content = vec![0; reader.size() as usize];
-        reader.read_at(0, &mut content)?;
-        Ok(content)
-    }
-
-    /// What a program that reads the file is told.
-    fn error(&self) -> String {
-        self.read().unwrap_err().to_string()
-    }
-}
-
-fn zlib(bytes: &[u8]) -> Vec<u8> {
-    let mut encoder = ZlibEncoder::new(Vec::new(), Compression::fast());
-    encoder.write_all(bytes).unwrap();
-    encoder.finish().unwrap()
-}
+const KIND: Kind = Kind::HoloBinary;
 
 fn chunk(version: u8, length: u64, words: [u32; 3], prefix: &[u8], slice: &[u8]) -> Vec<u8> {
     let mut chunk = b"HOBI".to_vec();
@@ -137,10 +87,8 @@ fn both_versions_of_any_size_are_read() {
             for blocks in [1, 2, 3, 7, 16] {
                 let whole = content(length);
                 let files = chunks(version, &whole, blocks, 1024);
-                let heads: Vec<_> = files.0.iter().map(|f| &f[..f.len().min(HEAD)]).collect();
-                let kind = recognise(Form::Directory, &heads);
-                assert_eq!(kind, Some(Kind::HoloBinary));
-                let read = files.read().unwrap();
+                assert_eq!(files.kind(), Some(KIND));
+                let read = files.read(KIND).unwrap();
                 assert!(
                     read == whole,
                     "version {version}, {length} bytes, {blocks} chunks"
@@ -153,7 +101,7 @@ fn both_versions_of_any_size_are_read() {
 #[test]
 fn ranges_are_those_of_the_file() {
     let whole = content(3000);
-    let reader = chunks(2, &whole, 4, 256).open().unwrap();
+    let reader = chunks(2, &whole, 4, 256).open(KIND).unwrap();
     assert_eq!((reader.size(), reader.suffix()), (3000, ""));
     assert!(reader.check().is_ok());
     let mut buf = [0; 100];
@@ -177,14 +125,14 @@ fn names_strangers_copies_and_stale_chunks_do_not_matter() {
         .extend([b"".to_vec(), b"HOB".to_vec(), b"thumbnails".to_vec()]);
     let stale = chunks(2, &content(9000), 8, 256);
     files.0.extend_from_slice(&stale.0[4..]);
-    assert!(files.read().unwrap() == whole);
+    assert!(files.read(KIND).unwrap() == whole);
 
     // A damaged copy beside a good one does not matter either.
     let last = files.0[0].len() - 1;
     let mut damaged = files.0[0].clone();
     damaged[last] ^= 1;
     files.0.push(damaged);
-    assert!(files.read().unwrap() == whole);
+    assert!(files.read(KIND).unwrap() == whole);
 }
 
 #[test]
@@ -194,15 +142,15 @@ fn a_missing_or_damaged_chunk_is_told_by_number() {
     for gone in 0..4 {
         let mut some = files.clone();
         some.0.remove(gone);
-        let reader = some.open().unwrap();
+        let reader = some.open(KIND).unwrap();
         assert_eq!(reader.size(), 4000, "the size is still known");
         let told = reader.check().unwrap_err().to_string();
-        assert_eq!(told, some.error());
-        assert_eq!(some.error(), format!("3 of 4 chunks: without {gone}"));
+        assert_eq!(told, some.error(KIND));
+        assert_eq!(some.error(KIND), format!("3 of 4 chunks: without {gone}"));
 
         let mut cut = files.clone();
         cut.0[gone].pop();
-        let said = cut.error();
+        let said = cut.error(KIND);
         assert!(said.contains(&format!("without {gone}")), "{said}");
         assert!(
             said.contains(&format!("chunk_{gone:04}.holo: the data end")),
@@ -211,7 +159,7 @@ fn a_missing_or_damaged_chunk_is_told_by_number() {
     }
     let huge = Files(vec![chunk(2, 10, [u32::MAX, 7, 0], b"", b"")]);
     assert_eq!(
-        huge.error(),
+        huge.error(KIND),
         "1 of 4294967295 chunks: without 0, 1, 2, 3, 4, 5, 6, 8, ..."
     );
 }
@@ -228,7 +176,7 @@ fn what_does_not_belong_together_is_refused() {
     ] {
         let mut mixed = set.clone();
         mixed.0[2] = other.0[2].clone();
-        let said = mixed.error();
+        let said = mixed.error(KIND);
         assert!(
             said.contains("chunk_0000.holo and chunk_0002.holo"),
             "{said}"
@@ -236,20 +184,20 @@ fn what_does_not_belong_together_is_refused() {
     }
     let mut two = set.clone();
     two.0.extend(chunks(2, &whole, 3, 256).0);
-    assert!(matches!(two.open(), Err(ForeignError::Mixed(_))));
+    assert!(matches!(two.open(KIND), Err(ForeignError::Mixed(_))));
 
     // The same beginning, another rest.
     let mut other = whole.clone();
     other[3000] ^= 1;
     let mut copies = set;
     copies.0.extend(chunks(2, &other, 4, 256).0);
-    assert!(copies.error().contains("two different chunks"));
+    assert!(copies.error(KIND).contains("two different chunks"));
 }
 
 #[test]
 fn hostile_headers_are_errors_that_name_file_and_place() {
     let good = chunk(2, 600, [1, 0, 100], &zlib(&[1; 100]), &zlib(&[2; 500]));
-    assert!(Files(vec![good.clone()]).read().is_ok());
+    assert!(Files(vec![good.clone()]).read(KIND).is_ok());
     for (at, value, words) in [
         (4, 0, "version 0 at byte 4"),
         (4, 3, "version 3 of Holo.Codec is not supported"),
@@ -265,14 +213,14 @@ fn hostile_headers_are_errors_that_name_file_and_place() {
     ] {
         let mut bad = good.clone();
         bad[at] = value;
-        let said = Files(vec![bad]).error();
+        let said = Files(vec![bad]).error(KIND);
         assert!(said.contains(words), "{said:?} without {words:?}");
     }
     for length in 4..good.len() {
-        assert!(Files(vec![good[..length].to_vec()]).read().is_err());
+        assert!(Files(vec![good[..length].to_vec()]).read(KIND).is_err());
     }
-    assert!(Files(Vec::new()).read().is_err());
-    assert!(Files(vec![b"nothing".to_vec()]).read().is_err());
+    assert!(Files(Vec::new()).read(KIND).is_err());
+    assert!(Files(vec![b"nothing".to_vec()]).read(KIND).is_err());
 }
 
 /// A stream that decodes to more than the header says stops there.
@@ -280,10 +228,10 @@ fn hostile_headers_are_errors_that_name_file_and_place() {
 fn a_bomb_is_an_error() {
     let bomb = zlib(&vec![0; 10 << 20]);
     let files = Files(vec![chunk(2, 1 << 20, [1, 0, 0], &zlib(b""), &bomb)]);
-    assert!(files.error().contains("damaged data of chunk 0"));
+    assert!(files.error(KIND).contains("damaged data of chunk 0"));
     let liar = Files(vec![chunk(2, 1 << 30, [1, 0, 0], &zlib(b""), &bomb)]);
     assert!(
-        liar.error()
+        liar.error(KIND)
             .contains("stored bytes for 1073741824 at byte 29")
     );
 }
@@ -300,7 +248,7 @@ fn no_changed_byte_gives_another_file() {
                 for change in [1, 0x80, 0xff] {
                     let mut damaged = files.clone();
                     damaged.0[part][at] ^= change;
-                    if let Ok(read) = damaged.read() {
+                    if let Ok(read) = damaged.read(KIND) {
                         assert!(read == whole, "byte {at} of {part} ^ {change}");
                     }
                 }
