@@ -57,16 +57,37 @@ impl Profile {
         }
     }
 
-    /// Layers of these lengths under this profile.
+    /// How many layers of lower quality a medium gets: none where there is but one chunk to lose.
+    #[must_use]
+    pub fn previews(self) -> usize {
+        match self.chunks() {
+            1 => 0,
+            _ => PREVIEWS.len(),
+        }
+    }
+
+    /// Layers of these lengths under this profile: the last one as the profile says, those before it readable from
+    /// fewer chunks, with 14 enough for everything from 1, 4, 8, 12.
     #[must_use]
     pub fn layers(self, lengths: &[u64]) -> Vec<LayerSpec> {
-        let k = self.need();
+        let need = self.need();
+        let before = lengths.len().saturating_sub(1);
+        let previews = PREVIEWS
+            .iter()
+            .map(|k| u16::from(*k) * u16::from(need) / 14);
+        let previews = previews.map(|k| u8::try_from(k).unwrap_or(need).max(1));
+        // A codec with more layers than there are levels has the rest where the exact one is.
+        let needs = previews.chain(std::iter::repeat(need)).take(before);
         lengths
             .iter()
-            .map(|&length| LayerSpec { k, length })
+            .zip(needs.chain([need]))
+            .map(|(&length, k)| LayerSpec { k, length })
             .collect()
     }
 }
+
+/// Chunks that are enough for each level of a medium, where 14 are enough for everything.
+const PREVIEWS: [u8; 4] = [1, 4, 8, 12];
 
 impl fmt::Display for Profile {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -110,6 +131,27 @@ mod tests {
     #![allow(clippy::unwrap_used, reason = "tests may panic")]
 
     use super::*;
+
+    #[test]
+    fn levels_come_from_ever_more_chunks() {
+        let needs = |profile: Profile, layers: &[u64]| {
+            let layers = profile.layers(layers);
+            layers.iter().map(|layer| layer.k).collect::<Vec<_>>()
+        };
+        let five = [9, 8, 7, 6, 5];
+        assert_eq!(needs(Profile::Standard, &five), [1, 4, 8, 12, 14]);
+        assert_eq!(needs(Profile::Light, &five), [1, 4, 8, 12, 15]);
+        assert_eq!(needs(Profile::Strong, &five), [1, 3, 6, 10, 12]);
+        assert_eq!(needs(Profile::Strong, &[9]), [12]);
+        for n in 1..=255 {
+            for k in 1..=n {
+                let profile = Profile::of(k, n).unwrap();
+                let needs = needs(profile, &[1; 7]);
+                assert!(needs.is_sorted() && needs.iter().all(|need| (1..=k).contains(need)));
+                assert_eq!(needs.last(), Some(&k));
+            }
+        }
+    }
 
     #[test]
     fn names_read_back_as_what_they_name() {

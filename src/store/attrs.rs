@@ -50,43 +50,6 @@ fn of_meta(node: &Node, meta: &Meta) -> Attr {
     }
 }
 
-fn of_object(node: &Node, object: &Object, nlink: u32) -> Attr {
-    let carrier = object.carrier_meta();
-    let attributes = object.attributes();
-    Attr {
-        nlink,
-        size: object.descriptor().size,
-        blocks: object.stored_bytes().div_ceil(512),
-        mtime: attributes.mtime,
-        ctime: attributes.ctime,
-        rdev: 0,
-        kind: Kind::File,
-        ..of_meta(node, carrier)
-    }
-}
-
-/// Attributes of what was found.
-pub(crate) fn attr_of(node: &Node, found: &Found) -> Attr {
-    match found {
-        Found::Native { meta, .. } | Found::Pair { meta, .. } => of_meta(node, meta),
-        Found::Encoded { object, .. } => of_object(node, object, 1),
-        Found::Broken { meta, .. } => Attr {
-            kind: Kind::File,
-            mode: meta.mode & !0o111,
-            size: 0,
-            nlink: 1,
-            ..of_meta(node, meta)
-        },
-        Found::Foreign { meta, content, .. } => Attr {
-            kind: Kind::File,
-            mode: meta.mode & 0o444 | 0o400,
-            size: content.size(),
-            nlink: 1,
-            ..of_meta(node, meta)
-        },
-    }
-}
-
 /// Whether writes to this file must clear bits first, so that the kernel may not pass them through.
 pub(crate) fn privileged(meta: &Meta, file: &dyn File) -> bool {
     meta.mode & SET_ID != 0 || file.xattr(OsStr::new(CAPABILITY)).is_ok()
@@ -119,6 +82,44 @@ pub(crate) fn kill_privileges(file: &dyn File) -> Result<()> {
 }
 
 impl Store {
+    fn of_object(&self, node: &Node, object: &Object, nlink: u32) -> Attr {
+        let carrier = object.carrier_meta();
+        let attributes = object.attributes();
+        Attr {
+            nlink,
+            size: object.descriptor().size,
+            blocks: object.stored_bytes().div_ceil(512),
+            mtime: attributes.mtime,
+            ctime: self.reduced.ctime(object.set(), attributes.ctime),
+            rdev: 0,
+            kind: Kind::File,
+            ..of_meta(node, carrier)
+        }
+    }
+
+    /// Attributes of what was found.
+    pub(crate) fn attr_of(&self, node: &Node, found: &Found) -> Attr {
+        match found {
+            Found::Native { meta, .. } | Found::Pair { meta, .. } => of_meta(node, meta),
+            Found::Encoded { object, .. } => self.of_object(node, object, 1),
+            Found::Broken { meta, .. } => Attr {
+                kind: Kind::File,
+                mode: meta.mode & !0o111,
+                size: 0,
+                nlink: 1,
+                ..of_meta(node, meta)
+            },
+            Found::Foreign { meta, content, .. } => Attr {
+                kind: Kind::File,
+                mode: meta.mode & 0o444 | 0o400,
+                size: content.size(),
+                blocks: content.stored().div_ceil(512),
+                nlink: 1,
+                ..of_meta(node, meta)
+            },
+        }
+    }
+
     /// Attributes of an inode.
     ///
     /// # Errors
@@ -143,14 +144,19 @@ impl Store {
                     // Broken since it was opened: its handles still have the size that they read.
                     (
                         Found::Broken { .. },
-                        Some(Body::Cached(_, object) | Body::Stream(object)),
-                    ) => of_object(node, &object, 1),
-                    (found, _) => attr_of(node, &found),
+                        Some(
+                            Body::Cached(_, object)
+                            | Body::Stream(object)
+                            | Body::Reduced(_, object),
+                        ),
+                    ) => self.of_object(node, &object, 1),
+                    (found, _) => self.attr_of(node, &found),
                 })
             }
-            (None, Some(Body::Cached(_, object) | Body::Stream(object))) => {
-                Ok(of_object(node, &object, 0))
-            }
+            (
+                None,
+                Some(Body::Cached(_, object) | Body::Stream(object) | Body::Reduced(_, object)),
+            ) => Ok(self.of_object(node, &object, 0)),
             _ => Err(Error::NotFound),
         }
     }
@@ -177,7 +183,7 @@ impl Store {
         let Some(link) = node.link() else {
             return match body {
                 Some(Body::Plain { file, .. }) => change(&Carrier::File(file, None)),
-                Some(Body::Cached(_, object) | Body::Stream(object)) => {
+                Some(Body::Cached(_, object) | Body::Stream(object) | Body::Reduced(_, object)) => {
                     change(&Carrier::File(object.carrier(access)?, Some(object)))
                 }
                 _ => Err(Error::NotFound),
@@ -210,6 +216,9 @@ impl Store {
                     object.restore_manifest()?;
                 }
                 Ok(Carrier::File(object.carrier(access)?, Some(object)))
+            }
+            Found::Broken { .. } | Found::Foreign { .. } if access == Access::Read => {
+                Err(Error::NoData)
             }
             Found::Broken { .. } | Found::Foreign { .. } => Err(Error::Denied),
         }
@@ -262,10 +271,14 @@ impl Store {
     /// What the medium says.
     pub fn xattrs(&self, ino: u64) -> Result<Vec<OsString>> {
         let node = self.nodes.get(ino)?;
-        let mut names = self.with_carrier(&node, Access::Read, |carrier| match carrier {
+        let names = self.with_carrier(&node, Access::Read, |carrier| match carrier {
             Carrier::Entry(dir, disk) => Ok(dir.xattrs(disk)?),
             Carrier::File(file, _) => Ok(file.xattrs()?),
-        })?;
+        });
+        let mut names = match names {
+            Err(Error::NoData) => Vec::new(), // nothing carries any
+            names => names?,
+        };
         names.retain(|name| !name.as_bytes().starts_with(OURS));
         Ok(names)
     }

@@ -235,6 +235,7 @@ fn decode_into(
 ) -> Result<Arc<dyn File>> {
     let file = dir.create(name, 0o600, 0)?;
     let written = fill(file.as_ref(), object, reserve, go_on);
+    object.forget_segments();
     if let Err(e) = written {
         if let Err(left) = dir.unlink(name) {
             log::warn!(".holofs/cache/{}: {left}", name.display());

@@ -23,7 +23,7 @@ use std::sync::Arc;
 
 use crate::format::Time;
 
-pub use real::{RealDir, open_root};
+pub use real::{RealDir, nameless, open_root};
 
 /// What kind of thing a name is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

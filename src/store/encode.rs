@@ -1,5 +1,7 @@
 //! Encoding one file: plan, encode, protect, verify, and only then let the set take its name.
 
+mod plan;
+
 use std::ffi::{OsStr, OsString};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -13,14 +15,14 @@ use super::names;
 use super::node::Node;
 use super::object::{self, Layout, Object, Recognised};
 use super::pairs::{Linger, hash_file};
-use super::policy::{CodecChoice, Decision, LayoutChoice, ProfileChoice, Reason};
 use super::state::{Kept, State};
 use super::tree::{Counters, Store};
 use super::{Error, Result, switch};
-use crate::codec::{self, Codec, CodecError, Content, Effort, LayerSink};
+use crate::codec::{self, Codec, CodecError, Content, LayerSink, Medium, Request};
 use crate::format::descriptor::DEFAULT_UNIT;
 use crate::format::{Attributes, Descriptor, Digest, LayerError, Layers, SetId};
 use crate::hologram::Profile;
+pub(crate) use plan::{Encoding, Plan, Wish};
 
 /// Encoded bytes from which a set is spread over files when the policy leaves it open.
 const SPREAD_FROM: u64 = 1 << 20;
@@ -40,87 +42,12 @@ pub(crate) enum Outcome {
     Busy,
 }
 
-/// How a file is to be kept.
-#[derive(Debug, Clone)]
-pub(crate) enum Plan {
-    /// As itself, and why.
-    Plain(String),
-    /// Encoded.
-    Encode(Encoding),
-}
-
-/// How a file is to be encoded.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Encoding {
-    codec: &'static dyn Codec,
-    profile: Profile,
-    /// `None`: by encoded size.
-    layout: Option<Layout>,
-    effort: Effort,
-}
-
-impl Encoding {
-    /// In words, for [`Kept`].
-    fn settings(&self) -> String {
-        let Self {
-            codec,
-            profile,
-            effort,
-            ..
-        } = self;
-        format!("{} {profile} {effort:?}", codec.name())
-    }
-}
-
-/// What a command asks for instead of the policy.
-#[derive(Debug, Clone, Copy, Default)]
-pub(crate) struct Wish<'a> {
-    pub(crate) codec: Option<&'a str>,
-    pub(crate) profile: Option<Profile>,
-    pub(crate) layout: Option<Layout>,
-}
-
-impl Plan {
-    /// By policy, for a file that is regular and has one name.
-    pub(crate) fn of(decision: &Decision, wish: Wish<'_>) -> Self {
-        let by_policy = matches!(decision.codec, CodecChoice::Plain)
-            || matches!(decision.reason, Reason::Small(_));
-        if wish.codec == Some("plain") || wish.codec.is_none() && by_policy {
-            return Self::Plain(decision.reason.to_string());
-        }
-        let asked = match (wish.codec, decision.codec) {
-            (Some(name), _) | (None, CodecChoice::Named(name)) => Some(name),
-            (None, _) => None,
-        };
-        // Codecs that this program does not have yet, and `auto`, are the general codec: what an application wrote
-        // is kept whatever the policy hoped for.
-        let codec = asked
-            .and_then(codec::by_name)
-            .unwrap_or(&codec::stored::Stored);
-        let profile = wish.profile.unwrap_or(match decision.profile {
-            ProfileChoice::Auto => Profile::Light,
-            ProfileChoice::Named(profile) => profile,
-        });
-        let layout = wish.layout.or(match decision.layout {
-            LayoutChoice::Auto => None,
-            LayoutChoice::Packed => Some(Layout::Packed),
-            LayoutChoice::Spread => Some(Layout::Spread),
-        });
-        Self::Encode(Encoding {
-            codec,
-            profile,
-            layout,
-            effort: decision.effort,
-        })
-    }
-
-    /// The settings under which a result was found, for [`Kept`].
-    pub(crate) fn settings(&self) -> String {
-        match self {
-            Self::Plain(_) => String::new(),
-            Self::Encode(how) => how.settings(),
-        }
-    }
+/// What became of a file with one codec.
+enum Tried {
+    /// The work is done.
+    Done(Outcome),
+    /// It is not for this codec.
+    Declined(String),
 }
 
 /// A plain file as the content of an encoder.
@@ -272,6 +199,9 @@ impl Store {
             }
             return Ok(Outcome::Kept);
         };
+        if super::locate::is_taken(&dir, &name)? {
+            return Ok(Outcome::Kept);
+        }
         let candidate = Candidate::open(dir.as_ref(), disk)?;
         let was = &candidate.meta;
         if (was.ino, was.size, was.ctime) != (meta.ino, meta.size, meta.ctime) {
@@ -291,6 +221,7 @@ impl Store {
             })
     }
 
+    /// Encodes with the first codec that copes: what it made was decoded and compared, and is no larger.
     fn encode_candidate(
         &self,
         node: &Arc<Node>,
@@ -298,17 +229,45 @@ impl Store {
         how: &Encoding,
         names: &SetName,
     ) -> Result<Outcome> {
+        let length = codec::HEAD.min(usize::try_from(candidate.meta.size).unwrap_or(codec::HEAD));
+        let mut head = vec![0; length];
+        disk::read_exact_at(candidate.file.as_ref(), &mut head, 0)?;
+        let (codecs, profile) = how.resolve(&head);
+        let mut rest = codecs.iter();
+        while let Some(codec) = rest.next() {
+            let declined = match self.encode_with(*codec, profile, node, candidate, how, names) {
+                Ok(Tried::Done(outcome)) => return Ok(outcome),
+                Ok(Tried::Declined(reason)) => reason,
+                // A fault of the codec; what was written is kept by the general one.
+                Err(Error::Damaged { what, .. }) if rest.len() > 0 => {
+                    log::error!("{}: {}: {what}", names.name.display(), codec.name());
+                    continue;
+                }
+                Err(e) => return Err(e),
+            };
+            log::debug!("{}: not {}: {declined}", names.name.display(), codec.name());
+        }
+        Err(Error::Unsupported)
+    }
+
+    fn encode_with(
+        &self,
+        codec: &dyn Codec,
+        profile: Profile,
+        node: &Arc<Node>,
+        candidate: &Candidate,
+        how: &Encoding,
+        names: &SetName,
+    ) -> Result<Tried> {
         let own = self.own()?;
         let Candidate { meta, file, .. } = candidate;
-        let Encoding {
-            codec,
-            profile,
-            layout,
-            effort,
-        } = how;
         let content = Plainly {
             file: file.as_ref(),
             size: meta.size,
+        };
+        let request = Request {
+            effort: how.effort,
+            previews: profile.previews(),
         };
         let mut spool = Spool::new(Arc::clone(&own.staging));
         let encoded = {
@@ -317,16 +276,20 @@ impl Store {
                 store: self,
                 node,
             };
-            match codec.encode(&content, *effort, &mut sink) {
-                Err(CodecError::Cancelled) => return Ok(Outcome::Busy),
+            match codec.encode(&content, request, &mut sink) {
+                Err(CodecError::Cancelled) => return Ok(Tried::Done(Outcome::Busy)),
+                Err(CodecError::Declined(reason)) => return Ok(Tried::Declined(reason)),
                 encoded => encoded?,
             }
         };
         let lengths: Vec<u64> = (0..spool.count()).map(|layer| spool.len(layer)).collect();
         let total: u64 = lengths.iter().sum();
-        if *profile == Profile::None && total >= meta.size {
+        if codec.medium() != Medium::Other && total > meta.size {
+            return Ok(Tried::Declined(format!("{total} bytes of layers")));
+        }
+        if profile == Profile::None && total >= meta.size {
             self.keep(candidate, how.settings(), "encoded it is not smaller");
-            return Ok(Outcome::Kept);
+            return Ok(Tried::Done(Outcome::Kept));
         }
         let descriptor = Descriptor {
             size: meta.size,
@@ -338,11 +301,13 @@ impl Store {
             layers: profile.layers(&lengths),
             unit: DEFAULT_UNIT,
         };
-        let layout = layout.unwrap_or(if total >= SPREAD_FROM && profile.chunks() > 1 {
-            Layout::Spread
-        } else {
-            Layout::Packed
-        });
+        let layout = how
+            .layout
+            .unwrap_or(if total >= SPREAD_FROM && profile.chunks() > 1 {
+                Layout::Spread
+            } else {
+                Layout::Packed
+            });
         let set_id = descriptor.set_id().map_err(|source| Error::Format {
             name: names.name.display().to_string(),
             source,
@@ -386,7 +351,7 @@ impl Store {
         {
             log::warn!(".holofs/staging/{}: {e}", set.display());
         }
-        made
+        made.map(Tried::Done)
     }
 
     /// The plain file of a node, unless it is encoded or lingering already.

@@ -3,11 +3,14 @@
 use std::ffi::{OsStr, OsString};
 use std::fmt;
 use std::io;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::sync::Arc;
 
 use super::disk::{self, Access, Dir, File, Kind, Meta};
-use super::{Error, Result};
-use crate::foreign::{self, ForeignError, Form, HEAD, Parts, Reader};
+use super::names;
+use super::{ChunkCount, Error, Result};
+use crate::codec::Medium;
+use crate::foreign::{self, ForeignError, Form, HEAD, Parts, Quality, Reader};
 
 /// Most files that a directory may have to be looked at: all are open while it is read, and descriptors are few.
 const MOST_PARTS: usize = 4096;
@@ -17,6 +20,7 @@ const MOST_PARTS: usize = 4096;
 pub(crate) struct Foreign {
     kind: foreign::Kind,
     reader: Box<dyn Reader>,
+    stored: u64,
 }
 
 /// What an entry turned out to be.
@@ -71,20 +75,77 @@ impl Foreign {
         self.kind.to_string()
     }
 
-    /// What is missing, as far as the headers tell.
-    pub(crate) fn damage(&self) -> Option<String> {
-        self.reader.check().err().map(|e| e.to_string())
+    /// Bytes on disk.
+    pub(crate) fn stored(&self) -> u64 {
+        self.stored
     }
 
-    /// Fills `buf` from `offset` as far as the file reaches; returns the bytes read.
-    pub(crate) fn read_at(&self, offset: u64, buf: &mut [u8]) -> Result<usize> {
+    /// What it holds.
+    pub(crate) fn medium(&self) -> Medium {
+        match self.kind {
+            foreign::Kind::HoloImage | foreign::Kind::HoloTransform => Medium::Image,
+            foreign::Kind::HoloBinary => Medium::Other,
+        }
+    }
+
+    /// The logical name it is shown under, where its own stands for `name`: what it holds may need another ending.
+    pub(crate) fn shown(&self, name: &OsStr) -> OsString {
+        let suffix = self.reader.suffix().as_bytes();
+        let bytes = name.as_bytes();
+        let end = bytes.len().checked_sub(suffix.len());
+        let ending = end.and_then(|end| bytes.get(end..)).unwrap_or_default();
+        if ending.eq_ignore_ascii_case(suffix) {
+            return name.to_owned();
+        }
+        OsString::from_vec([bytes, suffix].concat())
+    }
+
+    /// Its chunks; zeros where the format has none.
+    pub(crate) fn chunks(&self) -> ChunkCount {
+        let count = |n: u32| u16::try_from(n).unwrap_or(u16::MAX);
+        let chunks = self.reader.chunks();
+        chunks.map_or_else(ChunkCount::default, |c| ChunkCount {
+            have: count(c.have),
+            need: count(c.need),
+            total: count(c.total),
+        })
+    }
+
+    /// What reads give: as far as the headers tell, or after reading `everything`.
+    ///
+    /// # Errors
+    /// [`Error::Damaged`] where they give nothing.
+    pub(crate) fn quality(&self, everything: bool) -> Result<Quality> {
+        let quality = if everything {
+            self.reader.verify()
+        } else {
+            self.reader.check()
+        };
+        quality.map_err(error)
+    }
+
+    /// Fills `buf` from `offset` as far as the file reaches; returns the bytes read and what they are worth.
+    pub(crate) fn read_at(&self, offset: u64, buf: &mut [u8]) -> Result<(usize, Quality)> {
         let left = self.size().saturating_sub(offset);
         let n = buf.len().min(usize::try_from(left).unwrap_or(usize::MAX));
-        if let Some(piece) = buf.get_mut(..n).filter(|piece| !piece.is_empty()) {
-            self.reader.read_at(offset, piece).map_err(error)?;
+        match buf.get_mut(..n).filter(|piece| !piece.is_empty()) {
+            Some(piece) => Ok((n, self.reader.read_at(offset, piece).map_err(error)?)),
+            None => Ok((0, Quality::Exact)),
         }
-        Ok(n)
     }
+}
+
+/// The names that something from elsewhere may stand for which is shown as `name`, without the ending that is
+/// appended to it.
+pub(crate) fn stems(name: &OsStr) -> impl Iterator<Item = &OsStr> {
+    let stem = |suffix: &&str| name.as_bytes().strip_suffix(suffix.as_bytes());
+    let stems = foreign::SUFFIXES.iter().filter_map(stem);
+    let stems = stems.map(OsStr::from_bytes);
+    stems.filter(|stem| {
+        names::encoded(stem).is_some_and(|disk| {
+            names::logical(&disk) == names::DiskName::Encoded((*stem).to_owned())
+        })
+    })
 }
 
 fn error(e: ForeignError) -> Error {
@@ -119,8 +180,15 @@ pub(crate) fn recognise(dir: &dyn Dir, name: &OsStr, meta: &Meta) -> Result<Reco
     let Some(kind) = foreign::recognise(form, &heads) else {
         return Ok(Recognised::Unknown);
     };
+    let stored = parts
+        .iter()
+        .fold(0, |sum: u64, part| sum.saturating_add(part.size));
     match foreign::open(kind, Box::new(Files(parts))) {
-        Ok(reader) => Ok(Recognised::Foreign(Foreign { kind, reader })),
+        Ok(reader) => Ok(Recognised::Foreign(Foreign {
+            kind,
+            reader,
+            stored,
+        })),
         Err(ForeignError::Io(e)) => Err(e.into()),
         Err(e) => Ok(Recognised::Broken(e.to_string())),
     }

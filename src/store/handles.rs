@@ -6,11 +6,13 @@ use rustix::io::Errno;
 
 use super::attrs::{privileged, read_some};
 use super::disk::{Access, File, Kind, Seek};
+use super::foreign::Foreign;
 use super::locate::{Found, open_plain};
 use super::node::{Body, Node, Open, Parked};
 use super::object::Object;
 use super::tree::{Counters, Store};
-use super::{Error, OpenHow, Opened, Result, Space};
+use super::{Degraded, Error, OpenHow, Opened, Result, Space};
+use crate::foreign::Quality;
 
 /// Encoded files up to this size are decoded whole into the cache when they are opened; larger ones are decoded as
 /// they are read, so that the first byte does not wait for the last.
@@ -45,24 +47,33 @@ impl Store {
             through: match &body {
                 Body::Plain { file, .. } => !privileged(&file.meta()?, file.as_ref()),
                 // The copy will get what its object carries when it is promoted to be written.
-                Body::Cached(_, object) => {
+                Body::Cached(_, object) | Body::Reduced(_, object) => {
                     let carrier = object.carrier(Access::Read);
                     carrier.is_ok_and(|c| !privileged(object.carrier_meta(), c.as_ref()))
                 }
                 _ => false,
             },
             file: match &body {
-                Body::Plain { file, .. } | Body::Cached(file, _) => Some(Arc::clone(file)),
+                Body::Plain { file, .. } | Body::Cached(file, _) | Body::Reduced(file, _) => {
+                    Some(Arc::clone(file))
+                }
                 _ => None,
             },
             keep_cache: false,
         };
         let mut inner = node.inner.lock();
-        if let Body::Stream(object) = &body {
-            opened.keep_cache = inner.streamed.replace(object.set()) == Some(object.set());
-            if opened.keep_cache && self.cache.takes(object.descriptor().size) {
-                self.queue.streamed_again(node);
-            }
+        // Whether streamed or copied: content of one set is the same content.
+        let shows = match &body {
+            Body::Stream(object) | Body::Cached(_, object) => Some(object.set()),
+            _ => None,
+        };
+        opened.keep_cache = shows.is_some() && inner.shown == shows;
+        inner.shown = shows;
+        if let Body::Stream(object) = &body
+            && opened.keep_cache
+            && self.cache.takes(object.descriptor().size)
+        {
+            self.queue.streamed_again(node);
         }
         let open = inner.open.get_or_insert_with(|| Open::new(body.clone()));
         open.body = body;
@@ -91,7 +102,7 @@ impl Store {
                 })
             }
             Some(Body::Foreign(_)) => Err(Error::ReadOnly),
-            Some(Body::Cached(..) | Body::Stream(_)) => self.writable(node),
+            Some(Body::Cached(..) | Body::Stream(_) | Body::Reduced(..)) => self.writable(node),
             None if write => self.writable(node),
             None => self.readable(node),
         }
@@ -137,11 +148,30 @@ impl Store {
 
     /// An encoded file for reading: its decoded copy if there is one or making it is quick, else a stream.
     fn decoded(&self, node: &Arc<Node>, object: Arc<Object>) -> Body {
-        let make = object.descriptor().size <= DECODE_WHOLE;
-        match self.cache.get(node, &object, make) {
-            Ok(Some(file)) => Body::Cached(file, object),
-            Ok(None) => Body::Stream(object),
+        let whole = object.decodes_whole();
+        let make = whole || object.descriptor().size <= DECODE_WHOLE;
+        let made = match self.cache.get(node, &object, make) {
+            // Without a place for copies a first byte tells whether the whole can be had.
+            Ok(None) if whole => object.read_at(0, &mut [0]).map(|_| None),
+            made => made,
+        };
+        match made {
+            Ok(Some(file)) => {
+                self.note_quality(node, &object, None);
+                Body::Cached(file, object)
+            }
+            Ok(None) => {
+                if whole {
+                    self.note_quality(node, &object, None);
+                }
+                Body::Stream(object)
+            }
             Err(e) => {
+                match self.reduced(node, &object) {
+                    Ok(Some(body)) => return body,
+                    Ok(None) => {}
+                    Err(e) => log::debug!("{}: not even at reduced quality: {e}", object.set()),
+                }
                 // Too little space, or too little left of it: a read will say so for the range that it needs.
                 log::debug!("{}: not decoded whole: {e}", object.set());
                 Body::Stream(object)
@@ -194,7 +224,9 @@ impl Store {
 
     /// After the last handle is gone.
     fn closed(&self, node: &Arc<Node>, open: &Open, parked: Option<Parked>) {
-        if let Body::Cached(_, object) | Body::Stream(object) = &open.body {
+        if let Body::Cached(_, object) | Body::Stream(object) | Body::Reduced(_, object) =
+            &open.body
+        {
             self.note_damage(object);
         }
         let Ok(own) = self.own() else { return };
@@ -244,16 +276,52 @@ impl Store {
     pub fn read(&self, ino: u64, offset: u64, buf: &mut [u8]) -> Result<usize> {
         let (node, body) = self.body(ino)?;
         let object = match body {
-            Body::Plain { file, .. } | Body::Cached(file, _) => {
+            Body::Plain { file, .. } | Body::Cached(file, _) | Body::Reduced(file, _) => {
                 return read_some(file.as_ref(), offset, buf);
             }
-            Body::Foreign(content) => return content.read_at(offset, buf),
+            Body::Foreign(content) => return self.read_foreign(&node, &content, offset, buf),
             Body::Stream(object) => object,
         };
         object.read_at(offset, buf).inspect_err(|e| {
             Counters::add(&self.counters.unreadable);
             let path = node.path().unwrap_or_default();
             log::error!("{}: {e}", path.display());
+        })
+    }
+
+    /// Reads of another program's format; what is not exact only as the policy says.
+    fn read_foreign(
+        &self,
+        node: &Arc<Node>,
+        content: &Foreign,
+        offset: u64,
+        buf: &mut [u8],
+    ) -> Result<usize> {
+        let path = || node.path().unwrap_or_default();
+        let read = content.read_at(offset, buf).and_then(|(n, quality)| {
+            let reduced = match quality {
+                Quality::Exact => None,
+                Quality::Degraded(what) => Some(what),
+            };
+            let before = std::mem::replace(&mut node.inner.lock().reduced, reduced.clone());
+            let Some(what) = reduced else { return Ok(n) };
+            let chosen = || {
+                let decision = self.policy.decide(&path(), content.size());
+                decision.degraded.of(content.medium())
+            };
+            if self.options.degraded.unwrap_or_else(chosen) == Degraded::Refuse {
+                buf.fill(0);
+                let name = path().display().to_string();
+                return Err(Error::Damaged { name, what });
+            }
+            if before.is_none() {
+                log::warn!("{}: read at reduced quality: {what}", path().display());
+            }
+            Ok(n)
+        });
+        read.inspect_err(|e| {
+            Counters::add(&self.counters.unreadable);
+            log::error!("{}: {e}", path().display());
         })
     }
 
@@ -349,7 +417,7 @@ impl Store {
     pub fn sync(&self, ino: u64, data_only: bool) -> Result<()> {
         match self.body(ino)?.1 {
             Body::Plain { file, .. } => Ok(file.sync(data_only)?),
-            Body::Cached(_, object) | Body::Stream(object) => {
+            Body::Cached(_, object) | Body::Stream(object) | Body::Reduced(_, object) => {
                 Ok(object.carrier(Access::Read)?.sync(false)?)
             }
             Body::Foreign(_) => Ok(()),
@@ -385,7 +453,7 @@ impl Store {
                     Error::Io(e)
                 }
             }),
-            Body::Cached(_, object) | Body::Stream(object) => {
+            Body::Cached(_, object) | Body::Stream(object) | Body::Reduced(_, object) => {
                 object.seek(offset, whence).ok_or(Error::NoOffset)
             }
             Body::Foreign(content) => match whence {

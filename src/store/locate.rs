@@ -48,6 +48,8 @@ pub(crate) enum Found {
         disk: OsString,
         /// What is missing.
         what: String,
+        /// Whether we made it; what others made is never moved or replaced unasked.
+        ours: bool,
     },
     /// A file in another program's format.
     Foreign {
@@ -90,6 +92,19 @@ impl Found {
             Self::Pair { plain, .. } => plain,
         }
     }
+
+    /// The logical name it is shown under, where its name on disk stands for `name`.
+    fn shown(&self, name: &OsStr) -> OsString {
+        match self {
+            Self::Foreign { content, .. } => content.shown(name),
+            _ => name.to_owned(),
+        }
+    }
+
+    /// Whether its name on disk can be the one of a set for `name`, and it is shown as `name` then.
+    pub(crate) fn fits(&self, name: &OsStr) -> bool {
+        self.shown(name) == name
+    }
 }
 
 /// What `name` is in `dir`. `limit`: use at most so many chunks of a set.
@@ -117,7 +132,7 @@ pub(crate) fn locate_all(
         return Ok((Some(Found::Native { meta, disk: plain }), None));
     }
     let encoded = match names::encoded(name) {
-        Some(disk) => recognise(dir, disk, limit)?,
+        Some(disk) => recognise(dir, disk, limit)?.filter(|found| found.fits(name)),
         None => None,
     };
     let mut unreadable = None;
@@ -130,15 +145,49 @@ pub(crate) fn locate_all(
         }),
         // What cannot be read never hides what can: it stays where it is.
         (Some(meta), other) => {
-            if let Some(Found::Broken { disk, .. }) = other {
+            if let Some(Found::Broken {
+                disk, ours: true, ..
+            }) = other
+            {
                 unreadable = Some(disk);
             }
             Some(Found::Native { meta, disk: plain })
         }
         (None, Some(found)) => Some(found),
-        (None, None) => own_name(dir, name, limit)?,
+        (None, None) => match with_ending(dir, name, limit)? {
+            None => own_name(dir, name, limit)?,
+            found => found,
+        },
     };
     Ok((found, unreadable))
+}
+
+/// Something from elsewhere that is shown as `name` because an ending was appended to the name it stands for.
+fn with_ending(dir: &Arc<dyn Dir>, name: &OsStr, limit: Option<u16>) -> Result<Option<Found>> {
+    for stem in foreign::stems(name) {
+        if let Some(disk) = names::encoded(stem)
+            && let Some(found @ Found::Foreign { .. }) = recognise(dir, disk, limit)?
+            && found.shown(stem) == name
+        {
+            return Ok(Some(found));
+        }
+    }
+    Ok(None)
+}
+
+/// Whether something that we did not make has the name on disk that a set for `name` would get.
+pub(crate) fn is_taken(dir: &Arc<dyn Dir>, name: &OsStr) -> Result<bool> {
+    let Some(disk) = names::encoded(name) else {
+        return Ok(false);
+    };
+    if disk::meta_if_there(dir.as_ref(), &disk)?.is_none() {
+        return Ok(false);
+    }
+    Ok(match recognise(dir, disk, None)? {
+        Some(Found::Encoded { .. }) => false,
+        Some(Found::Broken { ours, .. }) => !ours,
+        _ => true,
+    })
 }
 
 /// `x.holo` on disk that stands for nothing else is shown under its own name.
@@ -151,8 +200,8 @@ fn own_name(dir: &Arc<dyn Dir>, name: &OsStr, limit: Option<u16>) -> Result<Opti
         return Ok(None);
     };
     if let DiskName::Encoded(other) = stands_for
-        && recognise(dir, name.to_owned(), limit)?.is_some()
-        && !shadowed(dir, &other)?
+        && let Some(found) = recognise(dir, name.to_owned(), limit)?
+        && !shadowed(dir, &found.shown(&other))?
     {
         return Ok(None);
     }
@@ -182,14 +231,24 @@ fn recognise(dir: &Arc<dyn Dir>, disk: OsString, limit: Option<u16>) -> Result<O
     Ok(
         match object::recognise(dir.as_ref(), &disk, &meta, limit)? {
             Recognised::Object(object) => Some(Found::Encoded { object, disk }),
-            Recognised::Broken { meta, what } => Some(Found::Broken { meta, disk, what }),
+            Recognised::Broken { meta, what } => Some(Found::Broken {
+                meta,
+                disk,
+                what,
+                ours: true,
+            }),
             Recognised::NotOurs => match foreign::recognise(dir.as_ref(), &disk, &meta)? {
                 foreign::Recognised::Foreign(content) => Some(Found::Foreign {
                     meta,
                     disk,
                     content: Arc::new(content),
                 }),
-                foreign::Recognised::Broken(what) => Some(Found::Broken { meta, disk, what }),
+                foreign::Recognised::Broken(what) => Some(Found::Broken {
+                    meta,
+                    disk,
+                    what,
+                    ours: false,
+                }),
                 foreign::Recognised::Unknown => None,
             },
         },
@@ -215,6 +274,7 @@ pub(crate) fn list(
 ) -> Result<()> {
     let mut alone: BTreeMap<OsString, Kind> = BTreeMap::new();
     let mut names: BTreeSet<OsString> = BTreeSet::new();
+    let mut sets: BTreeSet<OsString> = BTreeSet::new();
     for entry in dir.list()? {
         if root && entry.name == names::OWN {
             continue;
@@ -224,6 +284,7 @@ pub(crate) fn list(
                 alone.insert(name, entry.kind);
             }
             DiskName::Encoded(name) => {
+                sets.insert(name.clone());
                 names.extend([name, entry.name]);
             }
             DiskName::Stranger => {
@@ -231,20 +292,47 @@ pub(crate) fn list(
             }
         }
     }
+    let mut with_ending = BTreeSet::new();
+    for name in &names {
+        match locate(dir, name, limit) {
+            Ok(found) => {
+                // What has the name of a set and is not shown under it may be shown with another ending.
+                let elsewhere = matches!(found, None | Some(Found::Native { .. }));
+                if elsewhere && sets.contains(name) {
+                    with_ending.extend(shown_as(dir, name, limit)?);
+                }
+                if let Some(found) = found {
+                    each(name.clone(), Entry::Found(found));
+                }
+            }
+            Err(Error::NameTooLong) => {}
+            Err(Error::Io(e)) if e.kind() == io::ErrorKind::NotFound => {}
+            Err(e) => return Err(e),
+        }
+    }
+    for name in with_ending {
+        if !names.contains(&name)
+            && !alone.contains_key(&name)
+            && let Some(found) = locate(dir, &name, limit)?
+        {
+            each(name, Entry::Found(found));
+        }
+    }
     for (name, kind) in alone {
         if !names.contains(&name) {
             each(name, Entry::Alone(kind));
         }
     }
-    for name in names {
-        match locate(dir, &name, limit) {
-            Ok(Some(found)) => each(name, Entry::Found(found)),
-            Ok(None) | Err(Error::NameTooLong) => {}
-            Err(Error::Io(e)) if e.kind() == io::ErrorKind::NotFound => {}
-            Err(e) => return Err(e),
-        }
-    }
     Ok(())
+}
+
+/// The name under which something is shown whose name on disk stands for `name`.
+fn shown_as(dir: &Arc<dyn Dir>, name: &OsStr, limit: Option<u16>) -> Result<Option<OsString>> {
+    let Some(disk) = names::encoded(name) else {
+        return Ok(None);
+    };
+    let found = recognise(dir, disk, limit)?;
+    Ok(found.map(|found| found.shown(name)))
 }
 
 /// Opens the directory with this logical name.

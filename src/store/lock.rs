@@ -17,7 +17,16 @@ const HOLDER_LIMIT: usize = 2000;
 /// The writer's right to a store; given back when dropped, and by the kernel when the process ends in any way.
 #[derive(Debug)]
 pub(super) struct Lock {
-    _file: Arc<dyn File>,
+    file: Arc<dyn File>,
+}
+
+impl Drop for Lock {
+    /// A store that nobody holds names nobody: it is the same bytes wherever it was mounted.
+    fn drop(&mut self) {
+        if let Err(e) = self.file.set_len(0) {
+            log::debug!(".holofs/{LOCK}: {e}");
+        }
+    }
 }
 
 impl Lock {
@@ -47,7 +56,7 @@ impl Lock {
         }
         file.set_len(0)?;
         file.write_at(me().as_bytes(), 0)?;
-        Ok(Self { _file: file })
+        Ok(Self { file })
     }
 }
 
@@ -96,6 +105,7 @@ mod tests {
             other => panic!("{other:?}"),
         }
         drop(first);
+        assert_eq!(std::fs::read(dir.path().join(LOCK)).unwrap(), b"");
         Lock::take(&*ours, dir.path()).unwrap();
     }
 }

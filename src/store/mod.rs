@@ -28,6 +28,7 @@ mod own;
 mod pairs;
 pub mod policy;
 mod promote;
+mod quality;
 mod state;
 mod status;
 mod switch;

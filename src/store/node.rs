@@ -14,12 +14,18 @@ use parking_lot::{Mutex, RwLock};
 use super::disk::{Dir, File, Kind, Meta};
 use super::foreign::Foreign;
 use super::object::Object;
-use super::{Error, ROOT, Result};
+use super::{Error, Options, ROOT, Result};
 use crate::coding::hash::Hasher;
 use crate::format::{Digest, SetId};
 
 /// Directory handles kept open; well below any descriptor limit.
 const OPEN_DIRS: usize = 512;
+/// The same where there may be one such store for each number of chunks.
+const OPEN_DIRS_OF_VIEW: usize = 16;
+/// Beside a writer directories may seem to lie in each other: nothing lies deeper than this.
+const DEEPEST: usize = 10_000;
+/// Names of one file remembered beside a writer.
+const MOST_SEEN: usize = 16;
 
 /// A native inode: what tells two things on the medium apart even when a number is used again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
@@ -61,6 +67,13 @@ pub(crate) struct Link {
     pub(crate) name: OsString,
 }
 
+impl Link {
+    /// Whether two are one name.
+    fn is(&self, other: &Self) -> bool {
+        self.parent.ino == other.parent.ino && self.name == other.name
+    }
+}
+
 /// Where the bytes of an open file come from.
 #[derive(Debug, Clone)]
 pub(crate) enum Body {
@@ -73,6 +86,8 @@ pub(crate) enum Body {
     },
     /// The decoded copy of an object.
     Cached(Arc<dyn File>, Arc<Object>),
+    /// What is left of an object, at reduced quality.
+    Reduced(Arc<dyn File>, Arc<Object>),
     /// Decoded as it is read.
     Stream(Arc<Object>),
     /// Another program's format.
@@ -121,10 +136,10 @@ pub(crate) struct Inner {
     pub(crate) open: Option<Open>,
     /// The set that a promotion put aside, until the last handle is gone.
     pub(crate) parked: Option<Parked>,
-    /// The set that was last decoded as it was read: what the kernel may have pages of.
-    pub(crate) streamed: Option<SetId>,
-    /// Open listings of a directory.
-    pub(crate) listings: u32,
+    /// The set whose content was read last: what the kernel may have pages of.
+    pub(crate) shown: Option<SetId>,
+    /// What the last read of something from elsewhere found missing, where it gave less than all.
+    pub(crate) reduced: Option<String>,
 }
 
 /// A logical inode.
@@ -158,13 +173,20 @@ impl Node {
     /// Notes a name.
     pub(crate) fn add_link(&self, link: Link) {
         let mut inner = self.inner.lock();
-        if !inner
-            .links
-            .iter()
-            .any(|l| l.parent.ino == link.parent.ino && l.name == link.name)
-        {
+        if !inner.links.iter().any(|l| l.is(&link)) {
             inner.links.push(link);
         }
+    }
+
+    /// Notes a name that was just seen, beside a writer: what was seen before may be gone.
+    fn saw_link(&self, link: Link) {
+        let mut inner = self.inner.lock();
+        if inner.links.first().is_some_and(|first| first.is(&link)) {
+            return;
+        }
+        inner.links.retain(|l| !l.is(&link));
+        inner.links.insert(0, link);
+        inner.links.truncate(MOST_SEEN);
     }
 
     /// Forgets a name.
@@ -177,8 +199,7 @@ impl Node {
 
     /// Whether `link` is still its first name.
     pub(crate) fn is_at(&self, link: &Link) -> bool {
-        self.link()
-            .is_some_and(|now| now.parent.ino == link.parent.ino && now.name == link.name)
+        self.link().is_some_and(|now| now.is(link))
     }
 
     /// Whether some handle has it open.
@@ -200,7 +221,7 @@ impl Node {
         let mut parts = Vec::new();
         let mut node = Arc::clone(self);
         while node.ino != ROOT {
-            let link = node.link()?;
+            let link = node.link().filter(|_| parts.len() < DEEPEST)?;
             parts.push(link.name);
             node = link.parent;
         }
@@ -224,10 +245,19 @@ pub(crate) struct Nodes {
     root: Arc<Node>,
     table: Mutex<Table>,
     dirs: Mutex<LruCache<u64, Arc<dyn Dir>>>,
+    /// Somebody else may change names.
+    beside: bool,
 }
 
 impl Nodes {
-    pub(crate) fn new() -> Self {
+    /// Of a store opened like this.
+    pub(crate) fn new(options: &Options) -> Self {
+        let beside = options.read_only;
+        let open = if beside && options.chunks.is_some() {
+            OPEN_DIRS_OF_VIEW
+        } else {
+            OPEN_DIRS
+        };
         Self {
             root: Arc::new(Node::new(ROOT, Kind::Dir)),
             table: Mutex::new(Table {
@@ -235,8 +265,9 @@ impl Nodes {
                 ..Table::default()
             }),
             dirs: Mutex::new(LruCache::new(
-                NonZeroUsize::new(OPEN_DIRS).unwrap_or(NonZeroUsize::MIN),
+                NonZeroUsize::new(open).unwrap_or(NonZeroUsize::MIN),
             )),
+            beside,
         }
     }
 
@@ -284,7 +315,11 @@ impl Nodes {
                 node.kind == kind && inner.carrier == carrier
             };
             if same {
-                node.add_link(link);
+                if self.beside {
+                    node.saw_link(link);
+                } else {
+                    node.add_link(link);
+                }
                 return node;
             }
             ino = salt.logical();
@@ -335,7 +370,8 @@ impl Nodes {
             if let Some(dir) = self.dirs.lock().get(&at.ino) {
                 break Arc::clone(dir);
             }
-            let link = at.link().ok_or(Error::NotFound)?;
+            let link = at.link().filter(|_| chain.len() < DEEPEST);
+            let link = link.ok_or(Error::NotFound)?;
             chain.push((at.ino, link.name));
             at = link.parent;
         };

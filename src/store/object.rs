@@ -21,7 +21,7 @@ use parking_lot::Mutex;
 use super::disk::{Access, Dir, File, Meta, Seek};
 use super::names::MANIFEST;
 use super::{ChunkCount, Error, Result};
-use crate::codec::{self, CodecId, Decoder, Quality};
+use crate::codec::{self, Codec, CodecId, Decoder, Quality};
 use crate::format::manifest::{self, Slots};
 use crate::format::{Attributes, Descriptor, Extent, FormatError, Geometry, Layers, SetId};
 use crate::hologram::{Gather, Report};
@@ -295,14 +295,62 @@ impl Object {
         Ok(segment)
     }
 
+    /// Its codec, if this program knows it.
+    pub(crate) fn codec(&self) -> Option<&'static dyn Codec> {
+        codec::by_id(CodecId(self.descriptor.codec))
+    }
+
+    /// Quality in dB of what the first `layers` layers give; `None` where that is exact, nothing, or unknown.
+    pub(crate) fn quality(&self, layers: usize) -> Option<f64> {
+        self.codec()?.quality(&self.descriptor.settings, layers)
+    }
+
+    /// A small picture of the content, if it is something to see.
+    pub(crate) fn preview(&self) -> Result<Option<Vec<u8>>> {
+        let Some(codec) = self.codec() else {
+            return Ok(None);
+        };
+        let layers = Box::new(self.layers());
+        Ok(codec.preview(&self.descriptor.settings, self.descriptor.size, layers)?)
+    }
+
+    /// Layers that so many chunks are enough for.
+    pub(crate) fn layers_of(&self, chunks: u16) -> usize {
+        let layers = self.descriptor.layers.iter();
+        layers
+            .take_while(|layer| u16::from(layer.k) <= chunks)
+            .count()
+    }
+
+    /// Whether reading anything means decoding everything.
+    pub(crate) fn decodes_whole(&self) -> bool {
+        self.decoder()
+            .is_ok_and(|decoder| decoder.segment() >= self.descriptor.size)
+    }
+
+    /// The whole content at the best quality that is left. Only media have any but exact.
+    pub(crate) fn best(&self) -> Result<(Vec<u8>, Quality)> {
+        let size = usize::try_from(self.descriptor.size).map_err(|_| Error::Invalid)?;
+        let mut content = vec![0; size];
+        let quality = self.decoder()?.read_at(0, &mut content)?;
+        Ok((content, quality))
+    }
+
+    /// Lets go of what is kept for small reads: whoever has a copy of the whole does not come back for it.
+    pub(crate) fn forget_segments(&self) {
+        self.segments.lock().clear();
+    }
+
     fn decoder(&self) -> Result<&dyn Decoder> {
         if let Some(decoder) = self.decoder.get() {
             return Ok(decoder.as_ref());
         }
-        let id = self.descriptor.codec;
-        let codec = codec::by_id(CodecId(id)).ok_or_else(|| Error::Damaged {
+        let codec = self.codec().ok_or_else(|| Error::Damaged {
             name: String::new(),
-            what: format!("codec {id} is not known to this program"),
+            what: format!(
+                "codec {} is not known to this program",
+                self.descriptor.codec
+            ),
         })?;
         let layers = Box::new(self.layers());
         let opened = codec.open(&self.descriptor.settings, self.descriptor.size, layers)?;

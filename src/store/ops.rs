@@ -6,7 +6,6 @@ use std::sync::Arc;
 
 use parking_lot::RwLockWriteGuard;
 
-use super::attrs::attr_of;
 use super::disk::{Dir, Kind, Rename};
 use super::locate::Found;
 use super::names;
@@ -100,7 +99,7 @@ impl Store {
         };
         let node = self.node_of(parent, dir, name, &found);
         self.nodes.hold(&node);
-        Ok(attr_of(&node, &found))
+        Ok(self.attr_of(&node, &found))
     }
 
     /// Makes a directory.
@@ -214,7 +213,7 @@ impl Store {
             },
         );
         self.nodes.hold(&node);
-        let mut attr = attr_of(&node, &found);
+        let mut attr = self.attr_of(&node, &found);
         attr.writing = true;
         let mut open = Open::new(Body::Plain {
             file: Arc::clone(&file),
@@ -432,7 +431,7 @@ impl Store {
         }
         let new_disk = match &source {
             Found::Encoded { .. } | Found::Broken { .. } | Found::Foreign { .. } => {
-                match names::encoded(to.name) {
+                match names::encoded(to.name).filter(|_| source.fits(to.name)) {
                     Some(disk) => disk,
                     None => return Ok(Step::MakePlain(moved)),
                 }
@@ -542,7 +541,17 @@ impl Store {
         let (a, b) = match (is_set(source), is_set(target)) {
             (true, false) => return Ok(Step::MakePlain(Arc::clone(moved))),
             (false, true) => return Ok(Step::MakePlain(Arc::clone(other))),
-            (true, true) => (names::encoded(from.name), names::encoded(to.name)),
+            (true, true) => {
+                // What is shown with an ending of its own has another name on disk, and may not be shown as wanted.
+                for (found, node, was, is) in [(source, moved, from, to), (target, other, to, from)]
+                {
+                    let named = names::encoded(was.name).is_some_and(|disk| disk == found.disk());
+                    if !named || !found.fits(is.name) {
+                        return Ok(Step::MakePlain(Arc::clone(node)));
+                    }
+                }
+                (names::encoded(from.name), names::encoded(to.name))
+            }
             (false, false) => (names::plain(from.name), names::plain(to.name)),
         };
         let (Some(a), Some(b)) = (a, b) else {

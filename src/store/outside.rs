@@ -2,7 +2,7 @@
 
 use std::ffi::{OsStr, OsString};
 use std::fs;
-use std::io::{self, Read};
+use std::io::{self, BufReader, Read, Write};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::os::unix::fs::FileTypeExt;
 use std::path::{Path, PathBuf};
@@ -221,6 +221,83 @@ pub fn read_file(path: &Path) -> io::Result<Vec<u8>> {
         return Err(io::ErrorKind::FileTooLarge.into());
     }
     Ok(bytes)
+}
+
+/// Opens a file of any length for reading; symbolic links are followed.
+///
+/// # Errors
+/// Those of open(2), and `IsADirectory`.
+pub fn reader(path: &Path) -> io::Result<BufReader<fs::File>> {
+    let file = fs::File::open(path)?;
+    if file.metadata()?.is_dir() {
+        return Err(io::ErrorKind::IsADirectory.into());
+    }
+    Ok(BufReader::with_capacity(1 << 16, file))
+}
+
+/// A file that takes its name only when all of it is there, as [`create`] makes it.
+#[derive(Debug)]
+pub struct NewFile {
+    dir: Arc<dyn Dir>,
+    name: OsString,
+    temporary: OsString,
+    file: Arc<dyn disk::File>,
+    at: u64,
+}
+
+/// Begins a file that is to be `name` in `dir`, with the permissions that the umask leaves.
+///
+/// # Errors
+/// Those of open(2).
+pub fn create(dir: Arc<dyn Dir>, name: &OsStr) -> io::Result<NewFile> {
+    let temporary = OsString::from(format!(".holofs-new-{}", std::process::id()));
+    // There is no way to ask for it but to change it.
+    let umask = rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o077));
+    rustix::process::umask(umask);
+    let file = dir.create(&temporary, 0o666, umask.as_raw_mode())?;
+    Ok(NewFile {
+        dir,
+        name: name.to_owned(),
+        temporary,
+        file,
+        at: 0,
+    })
+}
+
+impl NewFile {
+    /// Gives it its name, in place of another file only if `replace`. Durable on return.
+    ///
+    /// # Errors
+    /// `AlreadyExists`, and those of fsync(2) and rename(2); then nothing of it is left.
+    pub fn finish(self, replace: bool) -> io::Result<()> {
+        self.file.sync(false)?;
+        let how = if replace {
+            disk::Rename::Replace
+        } else {
+            disk::Rename::NoReplace
+        };
+        self.dir
+            .rename(&self.temporary, self.dir.as_ref(), &self.name, how)?;
+        self.dir.sync()
+    }
+}
+
+impl Write for NewFile {
+    fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
+        self.file.write_at(buf, self.at)?;
+        self.at += buf.len() as u64;
+        Ok(buf.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Drop for NewFile {
+    fn drop(&mut self) {
+        self.dir.unlink(&self.temporary).ok(); // not there once it has its name
+    }
 }
 
 /// Makes a directory and those above it.

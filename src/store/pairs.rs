@@ -302,7 +302,7 @@ impl Store {
         };
         let dir = self.dir(&link.parent)?;
         let _names = link.parent.names.write();
-        if node.is_open() || link.parent.inner.lock().listings > 0 {
+        if node.is_open() {
             return Ok(false);
         }
         let found = self.found_locked(&dir, &link.name)?;

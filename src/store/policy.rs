@@ -19,7 +19,7 @@ use globset::GlobSet;
 
 use super::disk::{Access, Dir, read_exact_at};
 use super::{Degraded, Error, names};
-use crate::codec::Effort;
+use crate::codec::{Effort, Medium};
 use crate::hologram::Profile;
 pub use values::{duration, size};
 
@@ -82,19 +82,6 @@ pub enum LayoutChoice {
     Packed,
     /// One file per chunk in a directory.
     Spread,
-}
-
-/// What a file holds, as far as reading it degraded is concerned.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Medium {
-    /// A still picture.
-    Image,
-    /// Sound.
-    Sound,
-    /// Moving pictures.
-    Video,
-    /// Anything else.
-    Other,
 }
 
 /// What degraded files give, by what they hold.

@@ -41,13 +41,15 @@ impl Store {
                         return Ok((dir, plain));
                     }
                     Found::Encoded { object, .. } => object,
+                    Found::Broken { ours: false, .. } | Found::Foreign { .. } => {
+                        return Err(Error::ReadOnly);
+                    }
                     Found::Broken { what, .. } => {
                         return Err(Error::Damaged {
                             name: link.name.display().to_string(),
                             what,
                         });
                     }
-                    Found::Foreign { .. } => return Err(Error::ReadOnly),
                 }
             };
             if self.promote(node, &link, &object)? {
@@ -138,7 +140,8 @@ impl Store {
     pub(crate) fn writable_unlinked(&self, node: &Arc<Node>) -> Result<Body> {
         let own = self.own()?;
         let body = node.inner.lock().open.as_ref().map(|o| o.body.clone());
-        let Some(Body::Cached(_, object) | Body::Stream(object)) = body else {
+        let Some(Body::Cached(_, object) | Body::Stream(object) | Body::Reduced(_, object)) = body
+        else {
             return Err(Error::NotFound);
         };
         let (copy, file) = self.cache.take(own, node, &object)?;
@@ -215,7 +218,9 @@ impl Store {
                 object.carrier(Access::Read).ok(),
                 object.attributes().generation,
             ),
-            Some(Found::Broken { disk, .. }) => (disk, None, 0),
+            Some(Found::Broken {
+                disk, ours: true, ..
+            }) => (disk, None, 0),
             _ => return Ok(false),
         };
         self.note_promotion()?;

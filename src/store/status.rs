@@ -3,19 +3,22 @@
 use std::sync::Arc;
 
 use super::encode::{Plan, Wish};
-use super::locate::Found;
+use super::foreign::Foreign;
+use super::locate::{self, Found};
 use super::names;
 use super::node::Node;
 use super::object::{Layout, Object};
 use super::state::State as Remembered;
 use super::tree::Store;
 use super::{ChunkCount, Error, FileStatus, Result, State};
+use crate::codec::thumbnail::MOST;
 use crate::codec::{self, CodecId};
+use crate::foreign::Quality;
 
 /// Sets whose damage is remembered.
 const MOST_REMEMBERED: usize = 10_000;
-/// Packed objects up to this size are verified whole whenever their state is asked for: reading them takes no longer
-/// than finding them on a disk.
+/// Packed objects and sets of other programs up to this size are verified whole whenever their state is asked for:
+/// reading them takes no longer than finding them on a disk.
 const VERIFY_WHOLE: u64 = 1 << 20;
 
 impl Store {
@@ -39,7 +42,12 @@ impl Store {
             Found::Native { meta, disk } => {
                 let path = node.path().ok_or(Error::NotFound)?;
                 let remembered = Remembered::of(dir.as_ref(), disk);
-                let (pending, reason) = self.why_plain(&path, meta, &remembered);
+                let (mut pending, mut reason) = self.why_plain(&path, meta, &remembered);
+                if pending && locate::is_taken(&dir, &link.name)? {
+                    pending = false;
+                    "something that holofs did not make has the name of its set"
+                        .clone_into(&mut reason);
+                }
                 FileStatus {
                     state: if pending {
                         State::Pending
@@ -71,35 +79,27 @@ impl Store {
                 reason: what.clone(),
                 damage: vec![what.clone()],
             },
-            Found::Foreign { meta, content, .. } => FileStatus {
-                state: match content.damage() {
-                    None => State::Exact,
-                    Some(_) => State::Lost,
-                },
-                codec: content.format(),
-                size: content.size(),
-                stored: meta.size,
-                chunks: ChunkCount::default(),
-                quality_db: None,
-                reason: format!(
-                    "made by another program, shown read-only ({})",
-                    content.format()
-                ),
-                damage: content.damage().into_iter().collect(),
-            },
+            Found::Foreign { content, .. } => {
+                status_of_foreign(node, content, content.stored() <= VERIFY_WHOLE)
+            }
         })
     }
 
     fn status_of_object(&self, object: &Object, more: &str) -> Result<FileStatus> {
         let descriptor = object.descriptor();
-        let mut lost = false;
+        // As far as anybody knows without reading everything.
+        let mut layers = self
+            .reduced
+            .layers(object.set())
+            .unwrap_or(descriptor.layers.len());
         if object.layout() == Layout::Packed && object.stored_bytes() <= VERIFY_WHOLE {
             let report = object.verify(&mut |_| true)?;
-            lost = report.is_some_and(|r| r.readable_layers() < descriptor.layers.len());
+            layers = report.map_or(layers, |report| report.readable_layers());
             self.damaged.lock().remove(&object.set().0);
         }
         let chunks = object.chunk_count()?;
-        lost |= chunks.have < chunks.need;
+        layers = layers.min(object.layers_of(chunks.have));
+        let (state, quality_db) = state_with(object, layers);
         let mut damage = object.damage();
         if damage.is_empty() {
             damage = self
@@ -115,12 +115,12 @@ impl Store {
             Layout::Spread => "spread",
         };
         Ok(FileStatus {
-            state: if lost { State::Lost } else { State::Exact },
+            state,
             codec: codec.to_owned(),
             size: descriptor.size,
             stored: object.stored_bytes(),
             chunks,
-            quality_db: None,
+            quality_db,
             reason: format!(
                 "{codec}, {layout}, exact from any {} of {} chunks{more}",
                 chunks.need, chunks.total
@@ -169,6 +169,9 @@ impl Store {
         if node.kind != super::Kind::File {
             return Err(Error::NoData);
         }
+        if name == b"preview" {
+            return self.preview(node);
+        }
         let status = self.status_of(node)?;
         let text = match name {
             b"status" => serde_json::to_value(status.state)
@@ -180,23 +183,72 @@ impl Store {
             b"stored_bytes" => status.stored.to_string(),
             b"chunks" => format!("{}/{}", status.chunks.have, status.chunks.total),
             b"health" => health(&status),
-            b"hash" => self.known_hash(node)?.ok_or(Error::NoData)?,
+            b"quality" => format!("{:.2}", status.quality_db.ok_or(Error::NoData)?),
+            // Hashing a plain file is the reader's own work.
+            b"hash" => {
+                let object = self.encoded(node.ino)?.ok_or(Error::NoData)?;
+                object.descriptor().hash.to_string()
+            }
             _ => return Err(Error::NoData),
         };
         Ok(text.into_bytes())
     }
 
-    /// The content hash, where the content is encoded: hashing a plain file is the reader's own work.
-    fn known_hash(&self, node: &Arc<Node>) -> Result<Option<String>> {
-        let link = node.link().ok_or(Error::NotFound)?;
-        let dir = self.dir(&link.parent)?;
-        let (_names, found) = self.found(&link.parent, &dir, &link.name)?;
-        Ok(match found {
-            Some(Found::Encoded { object, .. } | Found::Pair { object, .. }) => {
-                Some(object.descriptor().hash.to_string())
-            }
-            _ => None,
-        })
+    /// A small picture of an encoded one, as a PNG.
+    fn preview(&self, node: &Arc<Node>) -> Result<Vec<u8>> {
+        let object = self.encoded(node.ino)?.ok_or(Error::NoData)?;
+        let png = object.preview()?.ok_or(Error::NoData)?;
+        if png.len() > MOST {
+            log::warn!("{}: a preview of {} bytes", object.set(), png.len());
+            return Err(Error::NoData);
+        }
+        Ok(png)
+    }
+}
+
+/// State of an object of which so many layers can be read, and its quality in dB where that is reduced.
+pub(crate) fn state_with(object: &Object, layers: usize) -> (State, Option<f64>) {
+    if layers >= object.descriptor().layers.len() {
+        return (State::Exact, None);
+    }
+    match object.quality(layers) {
+        None => (State::Lost, None),
+        quality => (State::Degraded, quality),
+    }
+}
+
+/// State of what another program made; `everything`: after reading all of it.
+pub(crate) fn status_of_foreign(node: &Node, content: &Foreign, everything: bool) -> FileStatus {
+    let quality = content.quality(everything);
+    let met = {
+        let mut inner = node.inner.lock();
+        if everything {
+            inner.reduced = None;
+        }
+        inner.reduced.clone()
+    };
+    let (state, damage) = match quality {
+        Ok(Quality::Degraded(what)) => (State::Degraded, Some(what)),
+        Ok(Quality::Exact) => match met {
+            // Only headers were read now: what the last read of the content met still counts.
+            Some(what) => (State::Degraded, Some(what)),
+            None => (State::Exact, None),
+        },
+        Err(Error::Damaged { what, .. }) => (State::Lost, Some(what)),
+        Err(e) => (State::Lost, Some(e.to_string())),
+    };
+    FileStatus {
+        state,
+        codec: content.format(),
+        size: content.size(),
+        stored: content.stored(),
+        chunks: content.chunks(),
+        quality_db: None,
+        reason: format!(
+            "made by another program, shown read-only ({})",
+            content.format()
+        ),
+        damage: damage.into_iter().collect(),
     }
 }
 
@@ -215,6 +267,10 @@ fn health(status: &FileStatus) -> String {
         State::Plain | State::Pending => "unprotected".to_owned(),
         State::Lost => format!("lost: {}", status.damage.join("; ")),
         State::Exact if status.damage.is_empty() => "ok".to_owned(),
+        State::Degraded if status.damage.is_empty() => {
+            let ChunkCount { have, total, .. } = status.chunks;
+            format!("{have} of {total} chunks")
+        }
         State::Exact | State::Degraded => status.damage.join("; "),
     }
 }

@@ -17,9 +17,10 @@ use super::node::{Link, Node, Nodes};
 use super::own::Own;
 use super::pairs::Lingering;
 use super::policy::Policy;
+use super::quality::Reduced;
 use super::state::State;
 use super::worker::Queue;
-use super::{Attr, Error, Item, Options, ROOT, Result, intent};
+use super::{Attr, Degraded, Error, Item, Options, ROOT, Result, intent};
 use crate::format::Digest;
 
 /// What happened since the store was opened.
@@ -39,6 +40,8 @@ pub struct Counters {
     pub lost_found: AtomicU64,
     /// Reads that failed because too little was left.
     pub unreadable: AtomicU64,
+    /// Files that came to be shown at reduced quality.
+    pub degraded: AtomicU64,
 }
 
 impl Counters {
@@ -64,6 +67,7 @@ pub struct Store {
     pub(crate) counters: Counters,
     /// Damage that reads met, by set, until the set is verified again.
     pub(crate) damaged: Mutex<HashMap<Digest, Vec<String>>>,
+    pub(crate) reduced: Reduced,
     pub(crate) worker: Mutex<Vec<std::thread::JoinHandle<()>>>,
     lock: Mutex<Option<Lock>>,
     promoted: AtomicBool,
@@ -105,6 +109,22 @@ impl Store {
         Self::assemble(root, options, None, Path::new("."))
     }
 
+    /// This store as any `chunks` chunks of each set would show it: read-only, beside this one, and following what
+    /// this one writes. It holds no lock and has no thread.
+    ///
+    /// # Errors
+    /// Those of [`Store::open`].
+    pub fn seen_with(&self, chunks: u16) -> Result<Arc<Self>> {
+        let most = self.options.chunks.unwrap_or(chunks);
+        let options = Options {
+            read_only: true,
+            chunks: Some(chunks.min(most)),
+            degraded: Some(Degraded::Serve),
+            ..Options::default()
+        };
+        Self::on_disk(Arc::clone(&self.root), options)
+    }
+
     fn assemble(
         root: Arc<dyn Dir>,
         options: Options,
@@ -134,11 +154,12 @@ impl Store {
             queue: Queue::new(policy.encode),
             policy,
             cache,
-            nodes: Nodes::new(),
+            nodes: Nodes::new(&options),
             tree: RwLock::new(()),
             lingering: Lingering::default(),
             counters: Counters::default(),
             damaged: Mutex::default(),
+            reduced: Reduced::default(),
             worker: Mutex::default(),
             lock: Mutex::new(lock),
             promoted: AtomicBool::new(promoted),
@@ -338,7 +359,7 @@ impl Store {
         let found = found.ok_or(Error::NotFound)?;
         let node = self.node_of(&parent, dir.as_ref(), name, &found);
         self.nodes.hold(&node);
-        Ok(super::attrs::attr_of(&node, &found))
+        Ok(self.attr_of(&node, &found))
     }
 
     /// Follows a path of logical names from the root and takes a reference on what it names.
@@ -399,26 +420,13 @@ impl Store {
         let (node, dir) = self.dir_node(dir)?;
         let _names = node.names.read();
         let disk = names::plain(&item.name).ok_or(Error::NameTooLong)?;
-        let meta = dir.meta(&disk)?;
-        Ok(self.wanted_ino(dir.as_ref(), &Found::Native { meta, disk }))
-    }
-
-    /// Notes that a directory is open: no representation changes under a listing.
-    ///
-    /// # Errors
-    /// [`Error::NotDirectory`].
-    pub fn open_dir(&self, ino: u64) -> Result<()> {
-        let (node, _) = self.dir_node(ino)?;
-        node.inner.lock().listings += 1;
-        Ok(())
-    }
-
-    /// Ends [`Store::open_dir`].
-    pub fn close_dir(&self, ino: u64) {
-        if let Ok(node) = self.nodes.get(ino) {
-            let mut inner = node.inner.lock();
-            inner.listings = inner.listings.saturating_sub(1);
-        }
+        let found = match dir.meta(&disk) {
+            Ok(meta) => Found::Native { meta, disk },
+            Err(_) => self
+                .found_locked(&dir, &item.name)?
+                .ok_or(Error::NotFound)?, // encoded meanwhile
+        };
+        Ok(self.wanted_ino(dir.as_ref(), &found))
     }
 
     /// Parent of a directory (the root's is the root).

@@ -39,6 +39,12 @@ impl<'a> Held<'a> {
         Self { store, attr }
     }
 
+    /// The store that it is in.
+    #[must_use]
+    pub fn store(&self) -> &'a Store {
+        self.store
+    }
+
     /// The inode number.
     #[must_use]
     pub fn ino(&self) -> u64 {

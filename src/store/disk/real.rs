@@ -39,6 +39,15 @@ pub fn open_root(path: &Path) -> io::Result<Arc<dyn Dir>> {
     Ok(Arc::new(RealDir { fd }))
 }
 
+/// A file without a name or a place on a medium, gone with its last handle.
+///
+/// # Errors
+/// Those of `memfd_create`(2).
+pub fn nameless() -> io::Result<Arc<dyn File>> {
+    let fd = fs::memfd_create("holofs", fs::MemfdFlags::CLOEXEC)?;
+    Ok(Arc::new(RealFile::new(fd)))
+}
+
 /// Bytes of names read by one getdents64(2).
 const LIST_BUFFER: usize = 32 * 1024;
 

@@ -16,7 +16,7 @@ use std::path::{Path, PathBuf};
 use tempfile::TempDir;
 
 use super::*;
-use crate::codec::{Codec, Content, Effort, stored::Stored};
+use crate::codec::{Codec, Content, Request, stored::Stored};
 use crate::format::{Digest, chunk, descriptor::DEFAULT_UNIT, tail};
 use crate::hologram::Profile;
 use crate::store::build::{Spool, build};
@@ -77,7 +77,7 @@ impl Place {
     fn make(&self, name: &str, content: &[u8], profile: Profile, layout: Layout, generation: u32) {
         let mut spool = Spool::new(Arc::clone(&self.dir));
         let encoded = Stored
-            .encode(&Bytes(content), Effort::Normal, &mut spool)
+            .encode(&Bytes(content), Request::default(), &mut spool)
             .unwrap();
         let lengths: Vec<u64> = (0..spool.count()).map(|layer| spool.len(layer)).collect();
         let descriptor = Descriptor {
