@@ -12,6 +12,7 @@ use super::attr::file_attr;
 use super::handles::{Mode, OpenInode};
 use super::own::{self, Counters};
 use super::view::{Seen, View};
+use super::views::is_shown;
 use crate::store::{Caller, OpenHow, Opened, Seek};
 
 /// Handle of a file opened for reading only.
@@ -75,7 +76,7 @@ impl View {
         back: impl FnOnce(BorrowedFd<'_>) -> io::Result<BackingId>,
     ) -> Result<OpenReply, Errno> {
         if own::is_own(ino) {
-            return self.open_own(flags);
+            return self.open_own(ino, flags);
         }
         // The kernel asks whether the file is a running program only after it was cut to nothing.
         if flags.how.truncate && self.inodes.get(ino).is_some_and(|inode| inode.is_running()) {
@@ -164,20 +165,29 @@ impl View {
         }
     }
 
-    fn open_own(&self, flags: OpenFlags) -> Result<OpenReply, Errno> {
+    fn open_own(&self, ino: u64, flags: OpenFlags) -> Result<OpenReply, Errno> {
         if flags.how.write {
-            return Err(Errno::EACCES);
+            own::refuse(ino)?;
         }
+        let handle = if is_shown(ino) {
+            self.views.open(ino)?;
+            self.own.counters.opens.fetch_add(1, Ordering::Relaxed);
+            READING
+        } else {
+            self.texts.insert(self.own.stats(self.store.counters()))
+        };
         Ok(OpenReply {
-            handle: self.texts.insert(self.own.stats(self.store.counters())),
-            flags: FopenFlags::FOPEN_DIRECT_IO, // it changes all the time
+            handle,
+            flags: FopenFlags::FOPEN_DIRECT_IO, // it changes at any time
             inode: None,
         })
     }
 
     /// Ends one open.
     pub(super) fn release(&self, ino: u64, handle: u64) {
-        if own::is_own(ino) {
+        if is_shown(ino) {
+            self.views.release(ino);
+        } else if own::is_own(ino) {
             self.texts.remove(handle);
         } else {
             if handle == RUNNING
@@ -198,7 +208,7 @@ impl View {
         offset: u64,
         buf: &mut [u8],
     ) -> Result<usize, Errno> {
-        if own::is_own(ino) {
+        if own::is_own(ino) && !is_shown(ino) {
             let text = self.texts.get(handle).ok_or(Errno::EBADF)?;
             let rest = usize::try_from(offset).ok().and_then(|at| text.get(at..));
             let rest = rest.unwrap_or_default();
@@ -208,7 +218,11 @@ impl View {
             }
             return Ok(length);
         }
-        let length = self.store.read(ino, offset, buf)?;
+        let length = if is_shown(ino) {
+            self.views.read(ino, offset, buf)?
+        } else {
+            self.store.read(ino, offset, buf)?
+        };
         let counters = &self.own.counters;
         Counters::count(&counters.reads, &counters.read_bytes, length);
         Ok(length)
@@ -260,13 +274,17 @@ impl View {
     /// lseek(2) for data and holes; the kernel answers the rest.
     pub(super) fn seek(&self, ino: u64, offset: i64, whence: i32) -> Result<i64, Errno> {
         let whence = match whence {
-            _ if own::is_own(ino) => return Err(Errno::EINVAL),
+            _ if own::is_own(ino) && !is_shown(ino) => return Err(Errno::EINVAL),
             libc::SEEK_DATA => Seek::Data,
             libc::SEEK_HOLE => Seek::Hole,
             _ => return Err(Errno::EINVAL),
         };
         let offset = u64::try_from(offset).map_err(|_| Errno::ENXIO)?;
-        let found = self.store.seek(ino, offset, whence)?;
+        let found = if is_shown(ino) {
+            self.views.seek(ino, offset, whence)?
+        } else {
+            self.store.seek(ino, offset, whence)?
+        };
         i64::try_from(found).map_err(|_| Errno::EOVERFLOW)
     }
 

@@ -12,7 +12,7 @@ use fuser::BackingId;
 use parking_lot::{Mutex, RwLock};
 
 use crate::format::Time;
-use crate::store::{Item, Opened, disk};
+use crate::store::{Opened, disk};
 
 /// Handles of one sort: numbers that are never used twice, and what they stand for.
 #[derive(Debug)]
@@ -76,15 +76,6 @@ impl OpenInode {
     pub(super) fn is_running(&self) -> bool {
         self.running.load(Ordering::Relaxed) > 0
     }
-}
-
-/// An open directory.
-#[derive(Debug)]
-pub(super) struct OpenDir {
-    /// Its inode number.
-    pub(super) ino: u64,
-    /// The names as they were when reading began; offsets index them.
-    pub(super) listing: Mutex<Option<Arc<[Item]>>>,
 }
 
 /// What the kernel's cached pages of a closed inode were made from.

@@ -9,7 +9,7 @@ use std::path::Path;
 use std::time::SystemTime;
 
 use fuser::{
-    BsdFileFlags, CopyFileRangeFlags, Errno, FileHandle, FileType, Filesystem, INodeNo,
+    BsdFileFlags, CopyFileRangeFlags, Errno, FileHandle, FileType, Filesystem, FopenFlags, INodeNo,
     KernelConfig, LockOwner, RenameFlags, ReplyAttr, ReplyCreate, ReplyData, ReplyDirectory,
     ReplyDirectoryPlus, ReplyEmpty, ReplyEntry, ReplyLseek, ReplyOpen, ReplyStatfs, ReplyWrite,
     ReplyXattr, Request, TimeOrNow, WriteFlags,
@@ -21,6 +21,7 @@ use super::handles::Mode;
 use super::own;
 use super::reply::{GENERATION, caller, reply_attr, reply_empty, reply_xattr};
 use super::view::{Seen, View};
+use crate::store::disk::Kind;
 use crate::store::{SetAttr, SetTimes};
 
 thread_local! {
@@ -358,10 +359,12 @@ impl Filesystem for Kernel {
         reply_empty(reply, answer);
     }
 
-    fn opendir(&self, _req: &Request, ino: INodeNo, _flags: fuser::OpenFlags, reply: ReplyOpen) {
-        match self.view.gate("opendir", ino, || self.view.open_dir(ino.0)) {
-            Ok((handle, flags)) => reply.opened(FileHandle(handle), flags),
-            Err(e) => reply.error(e),
+    /// Without an answer the kernel stops opening and closing directories, and keeps what it read of them.
+    fn opendir(&self, _req: &Request, _ino: INodeNo, _flags: fuser::OpenFlags, reply: ReplyOpen) {
+        if self.view.opens_dirs() {
+            reply.opened(FileHandle(0), FopenFlags::empty());
+        } else {
+            reply.error(Errno::ENOSYS);
         }
     }
 
@@ -369,18 +372,15 @@ impl Filesystem for Kernel {
         &self,
         req: &Request,
         ino: INodeNo,
-        fh: FileHandle,
+        _fh: FileHandle,
         offset: u64,
         mut reply: ReplyDirectory,
     ) {
         let answer = self.view.gate("readdir", ino, || {
-            let items = self.view.names(fh.0, offset, req.pid())?;
-            for (next, item) in (1..)
-                .zip(items.iter())
-                .skip_while(|(next, _)| *next <= offset)
-            {
+            let listing = self.view.names(ino.0, offset, req.pid())?;
+            for (position, item) in listing.after(offset) {
                 let ino = INodeNo(self.view.ino_of(ino.0, item));
-                if reply.add(ino, next, file_type(item.kind), &item.name) {
+                if reply.add(ino, *position, file_type(item.kind), &item.name) {
                     break;
                 }
             }
@@ -396,21 +396,18 @@ impl Filesystem for Kernel {
         &self,
         req: &Request,
         ino: INodeNo,
-        fh: FileHandle,
+        _fh: FileHandle,
         offset: u64,
         mut reply: ReplyDirectoryPlus,
     ) {
         let answer = self.view.gate("readdirplus", ino, || {
-            let (items, count) = self.view.entries(fh.0, offset, req.pid())?;
-            for (next, item) in (1..)
-                .zip(items.iter())
-                .take(count)
-                .skip_while(|(next, _)| *next <= offset)
-            {
+            let (listing, all) = self.view.entries(ino.0, offset, req.pid())?;
+            let items = listing.after(offset);
+            for (position, item) in items.iter().take_while(|(_, i)| all || i.kind == Kind::Dir) {
                 let Some(Seen { attr, ttl }) = self.view.listed(ino.0, item) else {
                     continue;
                 };
-                if reply.add(attr.ino, next, &item.name, &ttl, &attr, GENERATION) {
+                if reply.add(attr.ino, *position, &item.name, &ttl, &attr, GENERATION) {
                     self.view.forget_listed(item, &attr);
                     break;
                 }
@@ -426,16 +423,12 @@ impl Filesystem for Kernel {
     fn releasedir(
         &self,
         _req: &Request,
-        ino: INodeNo,
-        fh: FileHandle,
+        _ino: INodeNo,
+        _fh: FileHandle,
         _flags: fuser::OpenFlags,
         reply: ReplyEmpty,
     ) {
-        let close = || {
-            self.view.close_dir(fh.0);
-            Ok(())
-        };
-        reply_empty(reply, self.view.gate("releasedir", ino, close));
+        reply.ok();
     }
 
     fn fsyncdir(

@@ -3,6 +3,7 @@
 //! [`mount`] attaches a [`Store`] to a directory and [`Mounted::run`] serves it until somebody unmounts it. The
 //! layers, from the kernel down: `kernel` translates requests, `view` decides what the kernel may cache and who does
 //! the I/O of an open file, `handles` remembers that for as long as the file is open, and the store does the rest.
+//! `views` does the same for the trees in `.holofs/view`, each with a store of its own.
 //!
 //! What holds here: one mode of I/O per inode while it is open; nothing that unprivileged users' writes must clear
 //! (set-id bits, capabilities) is ever passed through; no lock is held while an answer is sent; names and attributes
@@ -15,6 +16,7 @@ mod handles;
 mod init;
 mod invalidate;
 mod kernel;
+mod listings;
 mod lookers;
 mod mount;
 mod names;
@@ -23,6 +25,7 @@ mod own;
 mod reply;
 mod signals;
 mod view;
+mod views;
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -31,7 +34,7 @@ use std::sync::{Arc, OnceLock};
 use fuser::Session;
 
 use crate::store::Store;
-pub use invalidate::Invalidator;
+use invalidate::Invalidator;
 use kernel::Kernel;
 pub use mount::Unmounter;
 pub use options::{Atime, MountOptions, OptionError};
@@ -75,7 +78,6 @@ pub struct Mounted {
     store: Arc<Store>,
     session: Session<Kernel>,
     unmounter: Unmounter,
-    invalidator: Invalidator,
 }
 
 /// Mounts `store`, which lies at `source` (a real, absolute path, shown as the mount's device).
@@ -99,11 +101,11 @@ pub fn mount(
             source: e,
         }
     })?;
+    store.on_change(move |ino| invalidator.inode(ino));
     Ok(Mounted {
         store,
         session,
         unmounter,
-        invalidator,
     })
 }
 
@@ -112,12 +114,6 @@ impl Mounted {
     #[must_use]
     pub fn unmounter(&self) -> Unmounter {
         self.unmounter.clone()
-    }
-
-    /// Tells the kernel what changed without it.
-    #[must_use]
-    pub fn invalidator(&self) -> Invalidator {
-        self.invalidator.clone()
     }
 
     /// Serves the mount until it has been unmounted and nobody uses it any more, then calls `ended` and closes the

@@ -4,21 +4,21 @@ use std::ffi::{OsStr, OsString};
 use std::sync::Arc;
 use std::time::Duration;
 
-use fuser::{Errno, FileAttr, FileType, FopenFlags, RenameFlags};
-use parking_lot::Mutex;
+use fuser::{Errno, FileAttr, FileType, RenameFlags};
 
 use super::attr::{bare_attr, file_type, kind_of_mode};
-use super::handles::OpenDir;
-use super::own::{self, Own};
+use super::listings::Listing;
+use super::own::{self, Own, VIEWS};
 use super::view::{Seen, View};
+use super::views::{self, is_shown};
 use crate::store::{Caller, Item, Kind, ROOT, Rename};
-
-/// `.` and `..`, the first two names of every listing.
-const DOTS: usize = 2;
 
 impl View {
     /// What a name is; takes a reference on it.
     pub(super) fn lookup(&self, parent: u64, name: &OsStr, pid: u32) -> Result<Seen, Errno> {
+        if is_shown(parent) || parent == VIEWS {
+            return self.views.lookup(parent, name);
+        }
         if own::is_own_name(parent, name) {
             return self.own_seen(Own::lookup(parent, name)?);
         }
@@ -75,6 +75,9 @@ impl View {
 
     /// Target of a symbolic link.
     pub(super) fn read_link(&self, ino: u64) -> Result<OsString, Errno> {
+        if is_shown(ino) {
+            return self.views.read_link(ino);
+        }
         Ok(self.store.read_link(ino)?)
     }
 
@@ -118,80 +121,50 @@ impl View {
         Ok(self.store.rename(parent, name, to_parent, to_name, how)?)
     }
 
-    /// Opens a directory.
-    pub(super) fn open_dir(&self, ino: u64) -> Result<(u64, FopenFlags), Errno> {
-        let flags = if own::is_own(ino) {
-            FopenFlags::empty()
-        } else {
-            self.store.open_dir(ino)?;
-            if self.read_only {
-                FopenFlags::empty() // a writer may be at work beside us
-            } else {
-                FopenFlags::FOPEN_CACHE_DIR | FopenFlags::FOPEN_KEEP_CACHE
+    /// Whether the kernel should open directories at all. It need not where it may keep what it read, until the
+    /// directory's modification time moves; beside a writer that we do not know it may not.
+    pub(super) fn opens_dirs(&self) -> bool {
+        self.read_only
+    }
+
+    fn listing(&self, ino: u64, position: u64) -> Result<Arc<Listing>, Errno> {
+        let listing = self.listings.get(ino, position, || {
+            if is_shown(ino) {
+                return self.views.listing(ino);
             }
-        };
-        let handle = self.dirs.insert(OpenDir {
-            ino,
-            listing: Mutex::default(),
-        });
-        Ok((handle, flags))
-    }
-
-    /// Closes a directory.
-    pub(super) fn close_dir(&self, handle: u64) {
-        if let Some(dir) = self.dirs.remove(handle)
-            && !own::is_own(dir.ino)
-        {
-            self.store.close_dir(dir.ino);
+            if ino == VIEWS {
+                return Ok(Listing::new(ino, own::DIR, views::names()));
+            }
+            if own::is_own(ino) {
+                return Ok(Listing::new(ino, ROOT, Vec::new()));
+            }
+            let names = self.store.read_dir(ino)?;
+            Ok(Listing::new(ino, self.store.parent(ino)?, names))
+        })?;
+        if is_shown(ino) && listing.after(position).is_empty() {
+            self.expire_listing(ino);
         }
+        Ok(listing)
     }
 
-    /// The names of an open directory, `.` and `..` first; reading from the start again takes a new list.
-    fn listing(&self, handle: u64, offset: u64) -> Result<Arc<[Item]>, Errno> {
-        let dir = self.dirs.get(handle).ok_or(Errno::EBADF)?;
-        let mut listing = dir.listing.lock();
-        if offset > 0
-            && let Some(items) = &*listing
-        {
-            return Ok(Arc::clone(items));
-        }
-        let items = if own::is_own(dir.ino) {
-            Own::list()
-        } else {
-            let dot = |name: &str, ino| Item {
-                name: name.into(),
-                ino: Some(ino),
-                kind: Kind::Dir,
-            };
-            let mut items = vec![dot(".", dir.ino), dot("..", self.store.parent(dir.ino)?)];
-            items.extend(self.store.read_dir(dir.ino)?);
-            items
-        };
-        let items: Arc<[Item]> = items.into();
-        *listing = Some(Arc::clone(&items));
-        Ok(items)
+    /// The names of a directory, for a process that wants the ones after `position` without attributes.
+    pub(super) fn names(&self, ino: u64, position: u64, pid: u32) -> Result<Arc<Listing>, Errno> {
+        let listing = self.listing(ino, position)?;
+        self.lookers.listed(pid, ino);
+        Ok(listing)
     }
 
-    /// The names of an open directory from `offset` on, for a process that gets no attributes with them.
-    pub(super) fn names(&self, handle: u64, offset: u64, pid: u32) -> Result<Arc<[Item]>, Errno> {
-        let items = self.listing(handle, offset)?;
-        if let Some(dir) = self.dirs.get(handle) {
-            self.lookers.listed(pid, dir.ino);
-        }
-        Ok(items)
-    }
-
-    /// The names of an open directory, and how many of them are worth their attributes. Where none is, `.` and `..`
-    /// are enough of an answer: the kernel then asks for names only.
+    /// The names of a directory, and whether all of them are worth their attributes or directories only: a walk
+    /// looks those up anyway. For what is not in the answer the kernel asks again, for names only.
     pub(super) fn entries(
         &self,
-        handle: u64,
-        offset: u64,
+        ino: u64,
+        position: u64,
         pid: u32,
-    ) -> Result<(Arc<[Item]>, usize), Errno> {
-        let items = self.listing(handle, offset)?;
-        let all = offset > 0 || self.lookers.wants_attributes(pid, items.len());
-        Ok((items, if all { usize::MAX } else { DOTS }))
+    ) -> Result<(Arc<Listing>, bool), Errno> {
+        let listing = self.listing(ino, position)?;
+        let all = position > 0 || self.lookers.wants_attributes(pid, listing.len());
+        Ok((listing, all))
     }
 
     /// An entry of a listing with its attributes. `.`, `..` and names that cannot be looked up come without a
@@ -204,6 +177,9 @@ impl View {
         if item.name == "." || item.name == ".." {
             return Some(bare(item.ino.unwrap_or(ROOT), FileType::Directory));
         }
+        if is_shown(dir) || dir == VIEWS {
+            return self.views.listed(dir, item);
+        }
         match self.store.lookup(dir, &item.name).map_err(Errno::from) {
             Ok(attr) => Some(self.seen(&attr)),
             Err(Errno::ENOENT) => None,
@@ -213,13 +189,16 @@ impl View {
 
     /// Inode number of an entry of a listing; one that nothing has for an entry that has gone.
     pub(super) fn ino_of(&self, dir: u64, item: &Item) -> u64 {
+        if is_shown(dir) {
+            return self.views.ino_of(dir, item).unwrap_or(u64::MAX);
+        }
         self.store.item_ino(dir, item).unwrap_or(u64::MAX)
     }
 
     /// Gives back the reference that [`View::listed`] took on an entry which the kernel is not told of.
     pub(super) fn forget_listed(&self, item: &Item, attr: &FileAttr) {
         if item.name != "." && item.name != ".." && attr.ino.0 != 0 {
-            self.store.forget(attr.ino.0, 1);
+            self.forget(attr.ino.0, 1);
         }
     }
 

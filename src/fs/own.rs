@@ -1,4 +1,6 @@
 //! The virtual directory `.holofs` at the root: resolved by name, never listed or changed.
+//!
+//! What is in `.holofs/view` is the business of [`super::views`].
 
 use std::ffi::OsStr;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -7,17 +9,22 @@ use fuser::{Errno, FileAttr, FileType};
 use serde::Serialize;
 
 use super::attr::{bare_attr, now, system_time};
+use super::views::is_shown;
 use crate::format::Time;
-use crate::store::{self, Item, Kind, ROOT};
+use crate::store::{self, ROOT};
 
 /// Inode number of the directory. Inode numbers of the store are 63 bits wide; ours have the top bit.
-const DIR: u64 = 1 << 63;
+pub(super) const DIR: u64 = 1 << 63;
 /// Inode number of `stats.json`.
 const STATS: u64 = DIR | 1;
+/// Inode number of `view`; those of what is in it are higher.
+pub(super) const VIEWS: u64 = DIR | 2;
 /// Name of the directory.
 const DIR_NAME: &str = ".holofs";
 /// Name of the statistics.
 const STATS_NAME: &str = "stats.json";
+/// Name of the directory of views.
+const VIEWS_NAME: &str = "view";
 
 /// Counters since the mount, as `stats.json` shows them.
 #[derive(Debug, Default, Serialize)]
@@ -58,6 +65,7 @@ pub(super) fn is_own_name(parent: u64, name: &OsStr) -> bool {
 
 /// Refuses to create, change, replace or remove a name of ours.
 pub(super) fn refuse_name(parent: u64, name: &OsStr) -> Result<(), Errno> {
+    refuse(parent)?;
     if is_own_name(parent, name) {
         Err(Errno::EACCES)
     } else {
@@ -67,7 +75,9 @@ pub(super) fn refuse_name(parent: u64, name: &OsStr) -> Result<(), Errno> {
 
 /// Refuses to change an inode of ours.
 pub(super) fn refuse(ino: u64) -> Result<(), Errno> {
-    if is_own(ino) {
+    if is_shown(ino) {
+        Err(Errno::EROFS)
+    } else if is_own(ino) {
         Err(Errno::EACCES)
     } else {
         Ok(())
@@ -97,6 +107,7 @@ impl Own {
         match parent {
             ROOT => Ok(DIR),
             DIR if name == STATS_NAME => Ok(STATS),
+            DIR if name == VIEWS_NAME => Ok(VIEWS),
             DIR => Err(Errno::ENOENT),
             _ => Err(Errno::ENOTDIR),
         }
@@ -105,7 +116,7 @@ impl Own {
     /// Attributes of an inode of ours.
     pub(super) fn attr(&self, ino: u64, store: &store::Counters) -> Result<FileAttr, Errno> {
         let (kind, perm, size) = match ino {
-            DIR => (FileType::Directory, 0o555, 0),
+            DIR | VIEWS => (FileType::Directory, 0o555, 0),
             STATS => (FileType::RegularFile, 0o444, self.stats(store).len() as u64),
             _ => return Err(Errno::ENOENT),
         };
@@ -117,20 +128,9 @@ impl Own {
             atime: since,
             mtime: since,
             ctime: since,
-            nlink: if ino == DIR { 2 } else { 1 },
+            nlink: if ino == STATS { 1 } else { 2 },
             ..bare_attr(ino, kind)
         })
-    }
-
-    /// What the directory lists: nothing but itself.
-    pub(super) fn list() -> Vec<Item> {
-        [(".", DIR), ("..", ROOT)]
-            .map(|(name, ino)| Item {
-                name: name.into(),
-                ino: Some(ino),
-                kind: Kind::Dir,
-            })
-            .into()
     }
 
     /// The statistics now, ours and the store's, as one line of JSON.
@@ -163,7 +163,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_the_statistics_resolve() {
+    fn only_statistics_and_views_resolve() {
         assert!(is_own_name(ROOT, OsStr::new(".holofs")));
         assert!(!is_own_name(ROOT, OsStr::new("holofs")));
         assert!(!is_own_name(17, OsStr::new(".holofs")));
@@ -174,6 +174,8 @@ mod tests {
         let stats = Own::lookup(dir, OsStr::new("stats.json")).unwrap();
         let attr = own.attr(stats, &store).unwrap();
         assert_eq!(attr.size, own.stats(&store).len() as u64);
+        let views = Own::lookup(dir, OsStr::new("view")).unwrap();
+        assert_eq!(own.attr(views, &store).unwrap().kind, FileType::Directory);
         let absent = Own::lookup(dir, OsStr::new("lock"));
         assert_eq!(absent.unwrap_err(), Errno::ENOENT);
         let refused = refuse_name(dir, OsStr::new("new"));

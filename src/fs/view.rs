@@ -9,15 +9,19 @@ use std::time::Duration;
 use fuser::{Errno, FileAttr, INodeNo, Notifier};
 
 use super::attr::{Ttl, file_attr};
-use super::handles::{Inodes, OpenDir, Table};
+use super::handles::{Inodes, Table};
+use super::listings::Listings;
 use super::lookers::Lookers;
 use super::own::{self, Own};
+use super::views::{Views, is_shown};
 use crate::store::{Attr, SetAttr, Space, Store, XattrMode};
 
 /// Set-user-id and set-group-id.
 const SET_ID: u32 = 0o6000;
 /// What a program may do beyond its user; a write by somebody unprivileged takes it away.
 const CAPABILITY: &str = "security.capability";
+/// The label that a security module (`SELinux`) puts on a file.
+const LABEL: &str = "security.selinux";
 
 /// Attributes, and for how long the kernel may keep them.
 #[derive(Debug, Clone, Copy)]
@@ -35,6 +39,8 @@ pub(super) struct View {
     pub(super) store: Arc<Store>,
     /// The virtual directory.
     pub(super) own: Own,
+    /// The tree as fewer chunks would show it.
+    pub(super) views: Views,
     /// Lifetimes of what the kernel caches; set when the session begins.
     pub(super) ttl: Ttl,
     /// Nothing can be changed.
@@ -43,8 +49,8 @@ pub(super) struct View {
     pub(super) passthrough: bool,
     /// Open inodes.
     pub(super) inodes: Inodes,
-    /// Open directories.
-    pub(super) dirs: Table<OpenDir>,
+    /// Listings that are being read.
+    pub(super) listings: Listings,
     /// Open virtual files: their text when they were opened.
     pub(super) texts: Table<Vec<u8>>,
     /// Who wants attributes with names.
@@ -60,13 +66,14 @@ impl View {
         notifier: Arc<OnceLock<Notifier>>,
     ) -> Self {
         Self {
+            views: Views::new(Arc::clone(&store)),
             store,
             own: Own::default(),
             ttl: Ttl::new(read_only, false),
             read_only,
             passthrough: false,
             inodes: Inodes::default(),
-            dirs: Table::default(),
+            listings: Listings::default(),
             texts: Table::default(),
             lookers: Lookers::default(),
             notifier,
@@ -109,7 +116,9 @@ impl View {
 
     /// The kernel has given `count` references back.
     pub(super) fn forget(&self, ino: u64, count: u64) {
-        if !own::is_own(ino) {
+        if is_shown(ino) {
+            self.views.forget(ino, count);
+        } else if !own::is_own(ino) {
             self.inodes.forget(ino);
             self.store.forget(ino, count);
         }
@@ -117,6 +126,9 @@ impl View {
 
     /// Attributes of an inode.
     pub(super) fn attr(&self, ino: u64) -> Result<Seen, Errno> {
+        if is_shown(ino) {
+            return self.views.attr(ino);
+        }
         if own::is_own(ino) {
             return self.own_seen(ino);
         }
@@ -164,9 +176,19 @@ impl View {
         }
     }
 
+    /// Makes the kernel drop the listing of a directory of a view, which it would keep now that all of it was read. Safe
+    /// from the handler of the last request for it: while the kernel waits for that it holds none of the pages.
+    pub(super) fn expire_listing(&self, ino: u64) {
+        if let Some(notifier) = self.notifier.get()
+            && let Err(e) = notifier.inval_inode(INodeNo(ino), 0, 0)
+        {
+            log::debug!("the listing of inode {ino:#x} stays cached: {e}");
+        }
+    }
+
     /// An extended attribute.
     pub(super) fn xattr(&self, ino: u64, name: &OsStr) -> Result<Vec<u8>, Errno> {
-        if own::is_own(ino) {
+        if own::is_own(ino) && !is_shown(ino) {
             return Err(Errno::NO_XATTR);
         }
         // The kernel asks at the first write through every handle, and the open has just told.
@@ -176,19 +198,34 @@ impl View {
         {
             return Err(Errno::NO_XATTR);
         }
-        Ok(self.store.xattr(ino, name)?)
+        let answer = if is_shown(ino) {
+            self.views.xattr(ino, name)
+        } else {
+            self.store.xattr(ino, name).map_err(Errno::from)
+        };
+        match answer {
+            // With a security module the kernel knows the label and asks nobody. Without, `ls -l` asks for each file, unless it
+            // learns once that there are no labels here. A label that was stored is still given to who asks for it.
+            Err(Errno::NO_XATTR) if name == LABEL => Err(Errno::EOPNOTSUPP),
+            answer => answer,
+        }
     }
 
     /// Names of the extended attributes, each ended by a zero byte.
     pub(super) fn xattrs(&self, ino: u64) -> Result<Vec<u8>, Errno> {
-        let mut names = Vec::new();
-        if !own::is_own(ino) {
-            for name in self.store.xattrs(ino)? {
-                names.extend_from_slice(name.as_encoded_bytes());
-                names.push(0);
-            }
+        let names = if is_shown(ino) {
+            self.views.xattrs(ino)?
+        } else if own::is_own(ino) {
+            Vec::new()
+        } else {
+            self.store.xattrs(ino)?
+        };
+        let mut bytes = Vec::new();
+        for name in names {
+            bytes.extend_from_slice(name.as_encoded_bytes());
+            bytes.push(0);
         }
-        Ok(names)
+        Ok(bytes)
     }
 
     /// Sets an extended attribute, with the flags of setxattr(2).
