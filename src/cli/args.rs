@@ -91,6 +91,10 @@ pub(super) enum Verb {
     Convert(Convert),
     /// Check every stored unit and name damaged files
     Scrub(Scrub),
+    /// Write a picture as it is when only some of its chunks are left
+    Degrade(Degrade),
+    /// Average pictures of one scene into one with less noise
+    Stack(Stack),
     /// Check what holofs needs of this machine, and a store's general health
     Doctor(Doctor),
     /// Print completions for a shell
@@ -111,6 +115,7 @@ pub(super) struct Init {
 
 /// `mount`
 #[derive(Debug, Args)]
+#[command(after_long_help = VIEWS)]
 #[expect(clippy::struct_excessive_bools, reason = "flags of a command line")]
 pub(super) struct Mount {
     /// Directory of the store
@@ -133,6 +138,13 @@ pub(super) struct Mount {
     #[arg(long, hide = true)]
     pub(super) fake: bool,
 }
+
+const VIEWS: &str = "\
+The hidden directory .holofs/view/K in the mount point, with K from 1 to 255, shows the whole tree
+read-only as a copy with the first K chunks of each set would: plain files as they are, pictures at
+the quality that is left, an error for what needs more chunks. The extended attribute
+user.holofs.preview of an encoded picture is a small PNG of it; .holofs/stats.json counts what was
+read, written, encoded and shown at reduced quality.";
 
 /// `umount`
 #[derive(Debug, Args)]
@@ -201,6 +213,7 @@ pub(super) struct Cat {
 
 /// `import`
 #[derive(Debug, Args)]
+#[expect(clippy::struct_excessive_bools, reason = "flags of a command line")]
 pub(super) struct Import {
     /// Files and directories to copy; `DIR/.` copies what is in it
     #[arg(required = true, value_name = "SRC")]
@@ -211,6 +224,9 @@ pub(super) struct Import {
     /// Replace files that are there instead of skipping them
     #[arg(long)]
     pub(super) overwrite: bool,
+    /// Also take what another program's chunks give at reduced quality only
+    #[arg(long)]
+    pub(super) allow_degraded: bool,
     /// Leave the encoding to the next mount or settle
     #[arg(long)]
     pub(super) no_settle: bool,
@@ -266,6 +282,59 @@ pub(super) struct Scrub {
     #[arg(value_name = "STORE|MNT")]
     pub(super) path: PathBuf,
 }
+
+/// `degrade`
+#[derive(Debug, Args)]
+#[command(after_long_help = DEGRADING)]
+pub(super) struct Degrade {
+    /// Picture: any file, or one in a store
+    pub(super) file: PathBuf,
+    /// Chunks that are left
+    #[arg(long, value_name = "K", value_parser = clap::value_parser!(u8).range(1..))]
+    pub(super) keep: u8,
+    /// The file to write: of FILE's format and size
+    #[arg(short, long, value_name = "OUT")]
+    pub(super) output: PathBuf,
+    /// Encode FILE into this many chunks; 16 unless the profile says otherwise
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(1..))]
+    pub(super) of: Option<u8>,
+    /// Encode FILE with this protection: none, light, standard, strong, or K/N
+    #[arg(long, value_parser = profile)]
+    pub(super) profile: Option<String>,
+    /// Replace OUT if it is there
+    #[arg(long, visible_alias = "force")]
+    pub(super) overwrite: bool,
+}
+
+const DEGRADING: &str = "\
+FILE is encoded in memory, and OUT is what a reader gets of it with K chunks; nothing is stored. A
+picture that is encoded in a store is taken as it lies there, with its first K chunks, unless --of
+or --profile ask for another encoding. A mount shows the same of a whole store in its directories
+.holofs/view/1, .holofs/view/2 and so on, one for each number of chunks.";
+
+/// `stack`
+#[derive(Debug, Args)]
+#[command(after_long_help = STACKING)]
+pub(super) struct Stack {
+    /// Pictures of one size: PNG, JPEG or PNM, with 8 or 16 bits a sample
+    #[arg(required = true, value_name = "FRAME")]
+    pub(super) frames: Vec<PathBuf>,
+    /// The PNG file to write
+    #[arg(short, long, value_name = "OUT")]
+    pub(super) output: PathBuf,
+    /// Bits of a sample of OUT; 16 where any frame has 16, else 8, unless this says otherwise
+    #[arg(long, value_name = "BITS", value_parser = PossibleValuesParser::new(["8", "16"]))]
+    pub(super) depth: Option<String>,
+    /// Replace OUT if it is there
+    #[arg(long, visible_alias = "force")]
+    pub(super) overwrite: bool,
+}
+
+const STACKING: &str = "\
+Every sample of OUT is the mean of that sample in all frames: an exact sum, rounded once, half up.
+With n frames the signal-to-noise ratio is sqrt(n) times that of one, 3 dB whenever the frames
+double. 16 bits (--depth 16) keep what 8-bit frames gain. Nothing is aligned: use a tripod. Samples
+are averaged as they are in the files, without undoing gamma.";
 
 /// `doctor`
 #[derive(Debug, Args)]

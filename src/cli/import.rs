@@ -19,6 +19,7 @@ use super::place::Place;
 use super::session::{self, Session};
 use super::settle;
 use super::ui::{Ui, quoted};
+use crate::foreign::Quality;
 use crate::store::disk::{Access, Dir, File, Meta, Seek, meta_if_there};
 use crate::store::foreign::{self, Foreign, Recognised};
 use crate::store::outside;
@@ -213,8 +214,8 @@ impl<'a> Import<'a, '_> {
         {
             match foreign::recognise(&**from, name, &meta)? {
                 Recognised::Foreign(held) => {
-                    let target = OsStr::from_bytes(inner);
-                    return self.copy_file(&**from, path, &meta, to, target, Some(&held));
+                    let target = held.shown(OsStr::from_bytes(inner));
+                    return self.copy_file(&**from, path, &meta, to, &target, Some(&held));
                 }
                 Recognised::Broken(what) => return Err(Error::Io(io::Error::other(what))),
                 Recognised::Unknown => {}
@@ -267,15 +268,22 @@ impl<'a> Import<'a, '_> {
         let name = path.file_name().unwrap_or_default();
         let made = match foreign {
             Some(held) => self.write_foreign(from, name, meta, held, at, &temporary),
-            None => self.write(from, name, meta, at, &temporary),
+            None => self
+                .write(from, name, meta, at, &temporary)
+                .map(|held| (held, Quality::Exact)),
         };
-        let renamed = made.and_then(|held| {
+        let renamed = made.and_then(|made| {
             self.store
                 .rename(at, &temporary, at, target, Rename::Replace)?;
-            Ok(held)
+            Ok(made)
         });
         match renamed {
-            Ok(held) => {
+            Ok((held, quality)) => {
+                if let Quality::Degraded(what) = quality {
+                    let what = format!("imported at reduced quality: {what}");
+                    self.ui.warn(path, &what);
+                    self.code = self.code.and(Code::Reduced);
+                }
                 if meta.nlink > 1 && meta.kind != Kind::Dir {
                     self.links.entry((meta.dev, meta.ino)).or_insert(held);
                 }
@@ -339,7 +347,7 @@ impl<'a> Import<'a, '_> {
         Ok(held)
     }
 
-    /// Makes the file that a foreign file or directory holds.
+    /// Makes the file that a foreign file or directory holds, and tells what it is worth.
     fn write_foreign(
         &self,
         from: &dyn Dir,
@@ -348,12 +356,21 @@ impl<'a> Import<'a, '_> {
         foreign: &Foreign,
         at: u64,
         temporary: &OsStr,
-    ) -> Result<Held<'a>> {
+    ) -> Result<(Held<'a>, Quality)> {
+        // What is not all of it must not pass for the file from now on, unless that is asked for.
+        if !self.args.allow_degraded
+            && let Quality::Degraded(what) = foreign.quality(true)?
+        {
+            let what = format!("only at reduced quality, with --allow-degraded: {what}");
+            return Err(Error::Io(io::Error::other(what)));
+        }
+        let mut worth = Quality::Exact;
         let held = self.create(at, temporary, &mut |ino| {
             let mut buf = vec![0; PIECE];
             let mut offset = 0;
             while offset < foreign.size() {
-                let got = foreign.read_at(offset, &mut buf)?;
+                let (got, quality) = foreign.read_at(offset, &mut buf)?;
+                worth = quality;
                 let piece = buf.get(..got).filter(|piece| !piece.is_empty());
                 let piece = piece.ok_or_else(|| io::Error::from(io::ErrorKind::UnexpectedEof))?;
                 self.store.write(ino, offset, piece, false)?;
@@ -363,7 +380,7 @@ impl<'a> Import<'a, '_> {
         })?;
         let attributes = Attributes::of_name(from, name, meta)?.of_file();
         attributes.give_inode(self.store, held.ino())?;
-        Ok(held)
+        Ok((held, worth))
     }
 
     /// Makes a regular file and has it filled.

@@ -6,6 +6,7 @@ mod cat;
 mod completions;
 mod content;
 mod convert;
+mod degrade;
 mod doctor;
 mod exit;
 mod export;
@@ -17,11 +18,13 @@ mod logging;
 mod ls;
 mod man;
 mod mount;
+mod output;
 mod place;
 mod scrub;
 mod session;
 mod settle;
 mod show;
+mod stack;
 mod status;
 mod ui;
 mod umount;
@@ -70,6 +73,8 @@ pub fn main() -> ExitCode {
         Verb::Export(args) => export::run(args, &mut ui),
         Verb::Convert(args) => Ok(convert::run(args, &mut ui)),
         Verb::Scrub(args) => scrub::run(args, &mut ui),
+        Verb::Degrade(args) => degrade::run(args, &mut ui),
+        Verb::Stack(args) => stack::run(args, &mut ui),
         Verb::Doctor(args) => doctor::run(args, &mut ui),
         Verb::Completions(args) => Ok(completions::run(args, &mut ui)),
         Verb::Man(args) => man::run(args),

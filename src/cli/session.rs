@@ -119,6 +119,18 @@ pub(super) fn open_taking(place: &Place, allow_degraded: bool) -> Result<Arc<Sto
     open(place, options)
 }
 
+/// Opens the store to see what the first `chunks` chunks of each set give.
+pub(super) fn open_seen(place: &Place, chunks: u16) -> Result<Arc<Store>, Failure> {
+    let view = view(place);
+    let options = Options {
+        read_only: true,
+        degraded: Some(Degraded::Serve),
+        chunks: Some(view.chunks.map_or(chunks, |most| most.min(chunks))),
+        ..view
+    };
+    open(place, options)
+}
+
 /// The options of the mount that a path was given through, from its daemon's command line.
 fn view(place: &Place) -> Options {
     let Some(mount) = &place.mount else {
