@@ -330,3 +330,68 @@ fn mount_helpers_mount_too() {
     mount(&helper, &[&store, &point, OsStr::new("-f")]);
     assert!(!bench.mounted("m"), "-f of mount(8) only pretends");
 }
+
+/// A picture of another program that lacks chunks: soft in one mount, an error in the other, never silent.
+#[test]
+fn a_degraded_picture_is_served_declared_and_refused_as_mounted() {
+    let Some(bench) = Bench::new() else { return };
+    let vectors = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/vectors/holo");
+    let set = bench.path("s/photo.jpg.holo");
+    fs::create_dir(&set).unwrap();
+    for chunk in ["chunk_0000.holo", "chunk_0002.holo"] {
+        fs::copy(vectors.join("a.png.holo").join(chunk), set.join(chunk)).unwrap();
+    }
+    bench.expect(0, &["mount", "s", "m"]);
+    bench.expect(0, &["mount", "-o", "ro,degraded=eio", "s", "n"]);
+    let (soft, strict) = (bench.path("m/photo.jpg.png"), bench.path("n/photo.jpg.png"));
+    let listed = fs::read_dir(bench.path("m")).unwrap();
+    let listed: Vec<_> = listed.map(|entry| entry.unwrap().path()).collect();
+    assert_eq!(listed, std::slice::from_ref(&soft));
+    let wanted = image::open(vectors.join("a.png.k0_2.png")).unwrap();
+    assert_eq!(image::open(&soft).unwrap(), wanted);
+    assert_eq!(fs::metadata(&soft).unwrap().len(), 7428);
+    for (path, verb, code) in [("m/photo.jpg.png", "status", 5), ("m", "scrub", 5)] {
+        bench.expect(code, &[verb, path]);
+    }
+    let xattr = |path: &Path, name: &str| {
+        let mut value = [0; 64];
+        let length = rustix::fs::getxattr(path, name, &mut value).unwrap();
+        String::from_utf8(value[..length].to_vec()).unwrap()
+    };
+    for path in [&soft, &strict] {
+        assert_eq!(xattr(path, "user.holofs.status"), "degraded");
+        assert_eq!(xattr(path, "user.holofs.chunks"), "2/4");
+        assert_eq!(
+            xattr(path, "user.holofs.health"),
+            "2 of 4 chunks: without 1, 3"
+        );
+    }
+    let refused = fs::read(&strict).unwrap_err();
+    assert_eq!(
+        refused.raw_os_error(),
+        Some(rustix::io::Errno::IO.raw_os_error())
+    );
+    // The others come back: exact, in files of the same size.
+    for chunk in ["chunk_0001.holo", "chunk_0003.holo"] {
+        fs::copy(vectors.join("a.png.holo").join(chunk), set.join(chunk)).unwrap();
+    }
+    let exact = image::open(vectors.join("a.png.k0_1_2_3.png")).unwrap();
+    for path in [&soft, &strict] {
+        assert_eq!(image::open(path).unwrap(), exact);
+        assert_eq!(xattr(path, "user.holofs.status"), "exact");
+    }
+}
+
+#[test]
+fn a_mean_is_written_into_a_mount_like_any_file() {
+    let Some(bench) = Bench::new() else { return };
+    bench.expect(0, &["mount", "s", "m"]);
+    fs::write(bench.path("m/a.pgm"), b"P5 2 1 255\n\x01\x05").unwrap();
+    fs::write(bench.path("m/b.pgm"), b"P5 2 1 255\n\x02\x09").unwrap();
+    let stack = ["stack", "m/a.pgm", "m/b.pgm", "-o", "m/out.png"];
+    bench.expect(0, &stack);
+    let mean = image::open(bench.path("m/out.png")).unwrap();
+    assert_eq!(mean.as_luma8().unwrap().as_raw(), &[2, 7]);
+    bench.expect(1, &stack);
+    assert_eq!(fs::read_dir(bench.path("m")).unwrap().count(), 3);
+}

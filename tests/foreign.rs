@@ -13,7 +13,7 @@ use std::io;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
-use holofs::foreign::{Form, HEAD, Parts, open, recognise};
+use holofs::foreign::{Form, HEAD, Parts, Quality, Reader, open, recognise};
 use serde::Deserialize;
 
 /// One line of `cases.json`: with these chunks of the set, the original decodes to this file.
@@ -22,6 +22,8 @@ struct Case {
     set: String,
     keep: Vec<usize>,
     expect: String,
+    /// What the sets hold: of an `image` the pixels count, not the file around them.
+    mode: String,
 }
 
 #[derive(Debug)]
@@ -51,25 +53,81 @@ fn head(path: &Path) -> Vec<u8> {
     bytes
 }
 
+/// The reader of the chunks with these numbers of a set.
+fn reader(set: &Path, keep: &[usize]) -> Box<dyn Reader> {
+    let files = keep.iter().map(|i| set.join(format!("chunk_{i:04}.holo")));
+    let files: Vec<_> = files.collect();
+    let heads: Vec<_> = files.iter().map(|path| head(path)).collect();
+    let kind = recognise(Form::Directory, &heads).unwrap();
+    open(kind, Box::new(Files(files))).unwrap()
+}
+
+/// The whole file, and what it is worth.
+fn read(reader: &dyn Reader) -> (Vec<u8>, Quality) {
+    let mut content = vec![0; reader.size() as usize];
+    let quality = reader.read_at(0, &mut content).unwrap();
+    (content, quality)
+}
+
+/// Width, height and RGB samples of a PNG.
+fn pixels(file: &[u8]) -> (u32, u32, Vec<u8>) {
+    let picture = image::load_from_memory_with_format(file, image::ImageFormat::Png).unwrap();
+    let picture = picture.as_rgb8().unwrap();
+    (picture.width(), picture.height(), picture.to_vec())
+}
+
+fn vectors() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/vectors/holo")
+}
+
 #[test]
 fn sets_of_the_originals_are_read_as_the_originals_do() {
-    let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/vectors/holo");
+    let dir = vectors();
     let cases = fs::read(dir.join("cases.json")).unwrap();
     let cases: Vec<Case> = serde_json::from_slice(&cases).unwrap();
-    assert!(!cases.is_empty());
+    let mut modes = Vec::new();
     for case in cases {
         let set = dir.join(&case.set);
-        let files = case
-            .keep
-            .iter()
-            .map(|i| set.join(format!("chunk_{i:04}.holo")));
-        let files: Vec<_> = files.collect();
-        let heads: Vec<_> = files.iter().map(|path| head(path)).collect();
-        let kind = recognise(Form::Directory, &heads).unwrap();
-        let reader = open(kind, Box::new(Files(files))).unwrap();
-        let mut content = vec![0; reader.size() as usize];
-        reader.read_at(0, &mut content).unwrap();
+        let reader = reader(&set, &case.keep);
+        let (content, quality) = read(&*reader);
         let expected = fs::read(dir.join(&case.expect)).unwrap();
-        assert!(content == expected, "{}", case.set);
+        let name = format!("{} {:?}", case.set, case.keep);
+        match case.mode.as_str() {
+            "image" => assert!(pixels(&content) == pixels(&expected), "{name}"),
+            _ => assert!(content == expected, "{name}"),
+        }
+        let all = fs::read_dir(&set).unwrap().count();
+        assert_eq!(quality == Quality::Exact, case.keep.len() == all, "{name}");
+        modes.push(case.mode);
+    }
+    for mode in ["binary", "image"] {
+        assert!(modes.iter().any(|m| m == mode), "no case of {mode}");
+    }
+}
+
+/// A degraded picture has the size of the exact one, whatever chunks are left.
+#[test]
+fn every_part_of_a_picture_has_its_size() {
+    for name in ["a.png.holo", "one.png.holo", "tiny.png.holo"] {
+        let set = vectors().join(name);
+        let all = fs::read_dir(&set).unwrap().count();
+        let every: Vec<usize> = (0..all).collect();
+        let (whole, _) = read(&*reader(&set, &every));
+        for left in 1..1_usize << all {
+            let keep: Vec<usize> = (0..all).filter(|b| left >> b & 1 == 1).collect();
+            let reader = reader(&set, &keep);
+            let (part, quality) = read(&*reader);
+            assert_eq!(part.len(), whole.len(), "{name} {keep:?}");
+            let (width, height, _) = pixels(&whole);
+            assert_eq!(pixels(&part).0, width, "{name} {keep:?}");
+            assert_eq!(pixels(&part).1, height, "{name} {keep:?}");
+            assert_eq!(quality == Quality::Exact, keep.len() == all);
+            assert_eq!(reader.check().unwrap(), quality);
+            let chunks = reader.chunks().unwrap();
+            assert_eq!(
+                (chunks.have as usize, chunks.total as usize),
+                (keep.len(), all)
+            );
+        }
     }
 }

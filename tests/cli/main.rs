@@ -10,6 +10,9 @@
 
 mod bench;
 mod copies;
+mod degrade;
+mod pictures;
+mod stack;
 
 use std::collections::BTreeSet;
 use std::ffi::OsStr;
@@ -91,6 +94,8 @@ fn help_man_pages_and_completions_have_the_same_verbs() {
         "export",
         "convert",
         "scrub",
+        "degrade",
+        "stack",
         "doctor",
         "completions",
         "man",

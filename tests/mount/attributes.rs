@@ -76,6 +76,25 @@ fn extended_attributes_and_acls() {
     );
 }
 
+/// `ls -l` asked for the label of every file each time, half of all requests of `ls -lR`: where no security module
+/// runs it is told once that there are none. A label that a tool stored is still there.
+#[test]
+fn labels_are_kept_but_not_asked_for_in_vain() {
+    let Some(mount) = Mount::new("") else { return };
+    fs::write(mount.path("file"), "x").unwrap();
+    let path = c_path(&mount.path("file"));
+    let label = |buf: &mut [u8; 64]| rustix::fs::getxattr(&path, "security.selinux", &mut buf[..]);
+    let mut value = [0; 64];
+    if label(&mut value).is_ok() {
+        return; // the kernel answers by itself
+    }
+    assert_eq!(label(&mut value), Err(rustix::io::Errno::OPNOTSUPP));
+    let text = b"system_u:object_r:usr_t:s0\0";
+    rustix::fs::setxattr(&path, "security.selinux", text, XattrFlags::empty()).unwrap();
+    assert_eq!(label(&mut value), Ok(text.len()));
+    assert_eq!(&value[..text.len()], text);
+}
+
 #[test]
 fn files_belong_to_who_made_them() {
     let Some(mount) = Mount::new("") else { return };

@@ -10,9 +10,11 @@
 
 mod attributes;
 mod content;
+mod degraded;
 mod encoded;
 mod names;
 mod view;
+mod views;
 
 use std::collections::BTreeMap;
 use std::ffi::CString;
@@ -128,6 +130,37 @@ fn noise(seed: u64, length: usize) -> Vec<u8> {
         })
         .take(length)
         .collect()
+}
+
+/// A picture that any codec for pictures takes: smooth, with a little noise, of three colours.
+fn picture(seed: u64, width: usize, height: usize) -> Vec<u8> {
+    let mut file = format!("P6\n{width} {height}\n255\n").into_bytes();
+    let grain = noise(seed, width * height);
+    for (at, grain) in grain.iter().enumerate() {
+        let (x, y) = (at % width, at / width);
+        let (across, down) = (x * 200 / width, y * 200 / height);
+        for level in [across, down, across.midpoint(down) + x * y / 97 % 40] {
+            file.push(u8::try_from(level).unwrap() + grain % 8);
+        }
+    }
+    file
+}
+
+/// Mean squared difference of two contents of one length, as a signal-to-noise ratio in dB.
+fn psnr(one: &[u8], other: &[u8]) -> f64 {
+    assert_eq!(one.len(), other.len());
+    let pairs = one.iter().zip(other);
+    let error: u64 = pairs.map(|(a, b)| u64::from(a.abs_diff(*b)).pow(2)).sum();
+    let (error, count) = (u32::try_from(error), u32::try_from(one.len()));
+    10.0 * (255.0 * 255.0 * f64::from(count.unwrap()) / f64::from(error.unwrap())).log10()
+}
+
+/// A computed attribute of a file, as text.
+fn computed(path: &Path, name: &str) -> Result<String, rustix::io::Errno> {
+    let mut value = [0; 256];
+    let name = format!("user.holofs.{name}");
+    let length = rustix::fs::getxattr(c_path(path), name, &mut value)?;
+    Ok(String::from_utf8(value[..length].to_vec()).unwrap())
 }
 
 /// Runs a shell command as nobody.

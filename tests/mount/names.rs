@@ -157,3 +157,44 @@ fn a_big_directory_is_listed_whole_and_anew_after_rewind() {
     }
     fs::remove_dir(&dir).unwrap();
 }
+
+/// Two programs read one directory in pieces, while names come and go: what stays is seen once by each.
+#[test]
+fn a_directory_is_read_by_two_at_a_time() {
+    let Some(mount) = Mount::new("") else { return };
+    let dir = mount.path("big");
+    fs::create_dir(&dir).unwrap();
+    for i in 0..1000 {
+        File::create(dir.join(format!("file-{i:04}"))).unwrap();
+        if i % 4 == 0 {
+            fs::create_dir(dir.join(format!("dir-{i:04}"))).unwrap();
+        }
+    }
+    let mut seen = [const { Vec::new() }; 2];
+    let mut listings = [&dir, &dir].map(|dir| fs::read_dir(dir).unwrap());
+    for step in 0.. {
+        let mut ended = 0;
+        for (listing, seen) in listings.iter_mut().zip(&mut seen) {
+            let piece: Vec<_> = listing.by_ref().take(150).collect();
+            ended += usize::from(piece.is_empty());
+            for entry in piece.into_iter().map(Result::unwrap) {
+                let kind = entry.file_type().unwrap();
+                let name = entry.file_name().into_string().unwrap();
+                assert_eq!(kind.is_dir(), name.starts_with("dir"), "{name}");
+                seen.push(name);
+            }
+        }
+        if ended == 2 {
+            break;
+        }
+        File::create(dir.join(format!("new-{step}"))).unwrap();
+        fs::remove_file(dir.join(format!("file-{:04}", 990 + step % 10))).ok();
+    }
+    for mut seen in seen {
+        seen.retain(|name| !name.starts_with("new") && name.as_str() < "file-0990");
+        seen.sort();
+        let before = seen.len();
+        seen.dedup();
+        assert_eq!((before, seen.len()), (1240, 1240));
+    }
+}

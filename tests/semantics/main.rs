@@ -14,6 +14,7 @@ mod support;
 mod background;
 mod copies;
 mod damage;
+mod foreign;
 mod handles;
 mod representations;
 
