@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Installs what this machine lacks for the named purposes and is quiet when nothing is missing.
-# Usage: scripts/install.sh [build] [mount] [test] [conformance] [bench] [check]     (default: build mount test)
+# Usage: scripts/install.sh [build] [mount] [test] [conformance] [bench] [pictures] [check]     (default: build mount test)
 # As root it installs Debian packages; otherwise it says what to install.
 set -euo pipefail
 
@@ -32,6 +32,9 @@ for purpose in "${@:-build mount test}"; do
                 command_from mkfs.ext4 e2fsprogs; command_from fio fio; command_from g++ g++; command_from git git
                 command_from setpriv util-linux; command_from xz xz-utils; command_from python3 python3
                 command_from pkg-config pkg-config; file_from /usr/include/fuse3/fuse_lowlevel.h libfuse3-dev ;;
+            pictures)
+                command_from cjxl libjxl-tools; command_from taskset util-linux
+                python3 -c 'import numpy, PIL' 2>/dev/null || packages+=(python3-numpy python3-pil) ;;
             check) has cargo-deny || crates+=(cargo-deny) ;;
             *) echo "install: unknown purpose $word" >&2; exit 2 ;;
         esac
