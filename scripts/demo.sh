@@ -90,6 +90,5 @@ step "What you saw"
 cat <<TEXT
 Files went in through an ordinary mount and were cut into sixteen chunks each. Any fourteen give every byte back.
 With more gone, a file that cannot be proved exact gives an error, and no file suffers from another's loss.
-(Pictures and sound will get softer instead of unreadable when their own codecs arrive; today every file is kept by
-the general codec.) The temporary folder of this demonstration is removed now.
+Pictures are shown softer then, as valid files of their own size. The temporary folder of this demonstration is removed now.
 TEXT
