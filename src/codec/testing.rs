@@ -142,6 +142,9 @@ pub(crate) struct Steps;
 /// How such a file begins.
 pub(crate) const STEPS: &[u8] = b"a row of steps\n";
 
+/// How a file ends on which its encoder panics.
+pub(crate) const FATAL: &[u8] = b"a step too far";
+
 /// A content as level `level` shows it.
 pub(crate) fn step(content: &[u8], level: usize) -> Vec<u8> {
     let (head, row) = content.split_at(STEPS.len());
@@ -182,6 +185,7 @@ impl Codec for Steps {
     ) -> Result<Encoded, CodecError> {
         let mut bytes = vec![0; usize::try_from(content.size()).unwrap()];
         content.read_at(0, &mut bytes)?;
+        assert!(!bytes.ends_with(FATAL), "the fault that a test asked for");
         if bytes.len() == STEPS.len() {
             return Err(CodecError::Declined("an empty row".to_owned()));
         }

@@ -3,6 +3,7 @@
 mod plan;
 
 use std::ffi::{OsStr, OsString};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
@@ -235,7 +236,15 @@ impl Store {
         let (codecs, profile) = how.resolve(&head);
         let mut rest = codecs.iter();
         while let Some(codec) = rest.next() {
-            let declined = match self.encode_with(*codec, profile, node, candidate, how, names) {
+            let attempt = || self.encode_with(*codec, profile, node, candidate, how, names);
+            // A panic must not end the worker, who has more files to see to.
+            let tried = catch_unwind(AssertUnwindSafe(attempt)).unwrap_or_else(|_| {
+                Err(Error::Damaged {
+                    name: names.name.display().to_string(),
+                    what: format!("the codec {} failed", codec.name()),
+                })
+            });
+            let declined = match tried {
                 Ok(Tried::Done(outcome)) => return Ok(outcome),
                 Ok(Tried::Declined(reason)) => reason,
                 // A fault of the codec; what was written is kept by the general one.

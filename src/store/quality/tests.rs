@@ -11,7 +11,7 @@ use std::fs;
 use std::path::PathBuf;
 
 use super::*;
-use crate::codec::testing::{STEPS, random, step};
+use crate::codec::testing::{FATAL, STEPS, random, step};
 use crate::store::{Error, OpenHow, Options, ROOT, State, init};
 
 /// A store with a file `row`, spread.
@@ -195,4 +195,25 @@ fn what_healed_has_no_damage_left() {
     bench.hide(0..1, false);
     assert_eq!(xattr(&store, ino, "chunks").unwrap(), b"16/16");
     assert_eq!(*told.lock(), [ino, ino]);
+}
+
+/// A codec that panicked ended the worker without a word: nothing was encoded any more, and settle waited for ever.
+#[test]
+fn a_codec_that_fails_is_followed_by_the_general_one() {
+    let bench = Bench::new();
+    let content = [STEPS, &[7; 5000], FATAL].concat();
+    fs::write(bench.dir.path().join("fatal"), &content).unwrap();
+    let store = bench.open(Options::default());
+    assert_eq!(store.settle(&mut |_| true).unwrap().encoded, 1);
+    let attr = store.lookup(ROOT, OsStr::new("fatal")).unwrap();
+    let status = store.status(attr.ino).unwrap();
+    assert_eq!((status.state, &*status.codec), (State::Exact, "stored"));
+    store.open_file(attr.ino, OpenHow::default()).unwrap();
+    let mut read = vec![0; content.len()];
+    store.read(attr.ino, 0, &mut read).unwrap();
+    assert_eq!(read, content);
+    store.release(attr.ino, false);
+    let staging = bench.dir.path().join(".holofs/staging");
+    assert_eq!(fs::read_dir(staging).unwrap().count(), 0);
+    store.close().unwrap();
 }
