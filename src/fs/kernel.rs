@@ -403,10 +403,17 @@ impl Filesystem for Kernel {
         let answer = self.view.gate("readdirplus", ino, || {
             let (listing, all) = self.view.entries(ino.0, offset, req.pid())?;
             let items = listing.after(offset);
+            let mut empty = true;
             for (position, item) in items.iter().take_while(|(_, i)| all || i.kind == Kind::Dir) {
                 let Some(Seen { attr, ttl }) = self.view.listed(ino.0, item) else {
                     continue;
                 };
+                // A name without an inode would be skipped by those who read it: the kernel asks for it again, without
+                // attributes. Only as the first of an answer it must be in it, or the listing would end here.
+                if attr.ino.0 == 0 && !empty {
+                    break;
+                }
+                empty = false;
                 if reply.add(attr.ino, *position, &item.name, &ttl, &attr, GENERATION) {
                     self.view.forget_listed(item, &attr);
                     break;

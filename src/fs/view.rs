@@ -204,8 +204,8 @@ impl View {
             self.store.xattr(ino, name).map_err(Errno::from)
         };
         match answer {
-            // With a security module the kernel knows the label and asks nobody. Without, `ls -l` asks for each file, unless it
-            // learns once that there are no labels here. A label that was stored is still given to who asks for it.
+            // With a security module the kernel knows the label and asks nobody. Without, `ls -l` asks for each file,
+            // unless it learns once that there are no labels here. A label that was stored is still given.
             Err(Errno::NO_XATTR) if name == LABEL => Err(Errno::EOPNOTSUPP),
             answer => answer,
         }

@@ -198,3 +198,27 @@ fn a_directory_is_read_by_two_at_a_time() {
         assert_eq!((before, seen.len()), (1240, 1240));
     }
 }
+
+/// A directory of the store on which something else was mounted cannot be looked into, but vanished from listings too.
+#[test]
+fn what_cannot_be_looked_up_is_listed() {
+    struct Mounted(std::path::PathBuf);
+    impl Drop for Mounted {
+        fn drop(&mut self) {
+            rustix::mount::unmount(&self.0, rustix::mount::UnmountFlags::DETACH).ok();
+        }
+    }
+    let Some(mount) = Mount::new("") else { return };
+    for name in ["a", "b", "c"] {
+        fs::create_dir(mount.dir.path().join("store").join(name)).unwrap();
+    }
+    let below = mount.dir.path().join("store/b");
+    let flags = rustix::mount::MountFlags::empty();
+    rustix::mount::mount("none", &below, "tmpfs", flags, None).unwrap();
+    let _mounted = Mounted(below);
+    let listed = fs::read_dir(mount.path("")).unwrap();
+    let mut names: Vec<_> = listed.map(|entry| entry.unwrap().file_name()).collect();
+    names.sort();
+    assert_eq!(names, ["a", "b", "c"]);
+    assert!(fs::read_dir(mount.path("b")).is_err());
+}
