@@ -2,17 +2,20 @@
 //!
 //! A codec is pure and deterministic: the same content, settings and effort give the same layer bytes on every
 //! machine, thread count and instruction set; decoding gives the same content. It never sees names, disks or the
-//! kernel. Layers are produced in order, each complete before the next begins, so that they can be spooled.
+//! kernel. Layers are spooled: they may be written in turns, segment after segment of a content of any length.
 //! A decoder verifies what it returns: bytes it cannot prove are an error or are declared degraded, never silent.
 
 mod first;
 pub mod image;
 pub mod jpeg;
+#[allow(dead_code, reason = "for media with a time axis, which are to come")]
+mod segments;
 pub mod stored;
 pub mod thumbnail;
 
 use std::fmt;
 use std::io;
+use std::ops::Range;
 
 use crate::format::{LayerError, Layers};
 
@@ -70,18 +73,13 @@ pub trait Content: Send + Sync {
     fn read_at(&self, offset: u64, buf: &mut [u8]) -> io::Result<()>;
 }
 
-/// Takes the layers of an object in order: all bytes of layer 0, then of layer 1, ...
+/// Takes the layers of an object: each grows at its end, whichever is written to next.
 pub trait LayerSink {
-    /// Appends bytes to the current layer.
+    /// Appends bytes to a layer.
     ///
     /// # Errors
     /// Whatever the medium reports; the encoder stops then.
-    fn write(&mut self, bytes: &[u8]) -> io::Result<()>;
-    /// Ends the current layer; the next write begins the following one.
-    ///
-    /// # Errors
-    /// Whatever the medium reports.
-    fn end_layer(&mut self) -> io::Result<()>;
+    fn write(&mut self, layer: usize, bytes: &[u8]) -> io::Result<()>;
     /// Whether the work should be dropped (unmount, the file was opened for writing).
     fn cancelled(&self) -> bool {
         false
@@ -125,11 +123,24 @@ pub enum Quality {
     Degraded(usize),
 }
 
+impl Quality {
+    /// The worse of two.
+    #[must_use]
+    pub fn worse(self, other: Self) -> Self {
+        match (self, other) {
+            (Self::Exact, quality) | (quality, Self::Exact) => quality,
+            (Self::Degraded(a), Self::Degraded(b)) => Self::Degraded(a.min(b)),
+        }
+    }
+}
+
 /// What `encode` leaves for the descriptor.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Encoded {
     /// Codec settings, needed to decode; at most 64 KiB.
     pub settings: Vec<u8>,
+    /// Layers that were written, empty ones at the end included.
+    pub layers: usize,
 }
 
 /// A codec.
@@ -194,8 +205,9 @@ pub trait Decoder: Send + Sync {
     /// # Errors
     /// [`CodecError::Layer`] when too little is left, [`CodecError::Mismatch`] when decoded bytes are not those stored.
     fn read_at(&self, offset: u64, buf: &mut [u8]) -> Result<Quality, CodecError>;
-    /// Bytes of content that are decoded together; reads aligned to it do no work twice.
-    fn segment(&self) -> u64;
+    /// The range of content that is decoded together with byte `offset`, which lies in the content: reads of whole
+    /// segments do no work twice.
+    fn segment(&self, offset: u64) -> Range<u64>;
 }
 
 /// The codec made for files that begin with these bytes; `None`: the general one.

@@ -33,14 +33,29 @@ const IN_MEMORY: usize = 8 << 20;
 #[derive(Debug)]
 pub(crate) struct Spool {
     staging: Arc<dyn Dir>,
-    /// All that was written; only what the file does not have yet, once there is one.
-    memory: Vec<u8>,
+    layers: Vec<Spooled>,
     /// What memory was not enough for. It has no name and needs no cleaning up.
     file: Option<Arc<dyn File>>,
     /// Bytes in `file`.
     in_file: u64,
-    /// Where each finished layer ends.
-    ends: Vec<u64>,
+    /// Bytes of all layers in memory.
+    in_memory: usize,
+}
+
+/// A layer of a spool.
+#[derive(Debug, Clone, Default)]
+struct Spooled {
+    /// Pieces in the file, in the order of the layer: where they end in the layer and begin in the file.
+    pieces: Vec<(u64, u64)>,
+    /// What follows them.
+    memory: Vec<u8>,
+}
+
+impl Spooled {
+    /// Bytes of it in the file.
+    fn in_file(&self) -> u64 {
+        self.pieces.last().map_or(0, |(end, _)| *end)
+    }
 }
 
 impl Spool {
@@ -48,20 +63,23 @@ impl Spool {
     pub(crate) fn new(staging: Arc<dyn Dir>) -> Self {
         Self {
             staging,
-            memory: Vec::new(),
+            layers: Vec::new(),
             file: None,
             in_file: 0,
-            ends: Vec::new(),
+            in_memory: 0,
         }
     }
 
-    /// Where a layer begins and ends.
-    fn range(&self, layer: usize) -> Option<(u64, u64)> {
-        let start = match layer.checked_sub(1) {
-            None => 0,
-            Some(before) => *self.ends.get(before)?,
-        };
-        Some((start, *self.ends.get(layer)?))
+    /// Has `count` layers from now on; those that nothing was written to are empty.
+    ///
+    /// # Errors
+    /// `InvalidInput` when more were written or there cannot be so many.
+    pub(crate) fn finish(&mut self, count: usize) -> io::Result<()> {
+        if self.layers.len() > count || count > MAX_LAYERS {
+            return Err(wrong_number(count));
+        }
+        self.layers.resize_with(count, Spooled::default);
+        Ok(())
     }
 
     fn spill(&mut self) -> io::Result<()> {
@@ -70,11 +88,21 @@ impl Spool {
         } else {
             self.file.insert(nameless(self.staging.as_ref())?)
         };
-        file.write_at(&self.memory, self.in_file)?;
-        self.in_file += self.memory.len() as u64;
-        self.memory.clear();
+        for layer in self.layers.iter_mut().filter(|l| !l.memory.is_empty()) {
+            file.write_at(&layer.memory, self.in_file)?;
+            let length = layer.memory.len() as u64;
+            layer.pieces.push((layer.in_file() + length, self.in_file));
+            self.in_file += length;
+            layer.memory.clear();
+        }
+        self.in_memory = 0;
         Ok(())
     }
+}
+
+fn wrong_number(layers: usize) -> io::Error {
+    let what = format!("an object cannot have {layers} layers");
+    io::Error::new(io::ErrorKind::InvalidInput, what)
 }
 
 /// A new file whose name is gone already.
@@ -95,34 +123,33 @@ fn nameless(dir: &dyn Dir) -> io::Result<Arc<dyn File>> {
 }
 
 impl LayerSink for Spool {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
-        self.memory.extend_from_slice(bytes);
-        if self.memory.len() > IN_MEMORY {
+    fn write(&mut self, layer: usize, bytes: &[u8]) -> io::Result<()> {
+        if layer >= MAX_LAYERS {
+            return Err(wrong_number(layer + 1));
+        }
+        if self.layers.len() <= layer {
+            self.layers.resize_with(layer + 1, Spooled::default);
+        }
+        if let Some(layer) = self.layers.get_mut(layer) {
+            layer.memory.extend_from_slice(bytes);
+        }
+        self.in_memory += bytes.len();
+        if self.in_memory > IN_MEMORY {
             self.spill()
         } else {
             Ok(())
         }
     }
-
-    fn end_layer(&mut self) -> io::Result<()> {
-        if self.ends.len() == MAX_LAYERS {
-            return Err(io::Error::new(
-                io::ErrorKind::InvalidInput,
-                "too many layers",
-            ));
-        }
-        self.ends.push(self.in_file + self.memory.len() as u64);
-        Ok(())
-    }
 }
 
 impl Layers for Spool {
     fn count(&self) -> usize {
-        self.ends.len()
+        self.layers.len()
     }
 
     fn len(&self, layer: usize) -> u64 {
-        self.range(layer).map_or(0, |(start, end)| end - start)
+        let layer = self.layers.get(layer);
+        layer.map_or(0, |layer| layer.in_file() + layer.memory.len() as u64)
     }
 
     fn read_at(
@@ -136,31 +163,37 @@ impl Layers for Spool {
             offset,
             length: buf.len(),
         };
-        let Some((start, end)) = self.range(layer) else {
+        let Some(spooled) = self.layers.get(layer) else {
             return Err(outside);
         };
-        let Some(at) = start.checked_add(offset) else {
-            return Err(outside);
-        };
-        if at
-            .checked_add(buf.len() as u64)
-            .is_none_or(|last| last > end)
-        {
+        let past = offset.checked_add(buf.len() as u64);
+        if past.is_none_or(|past| past > self.len(layer)) {
             return Err(outside);
         }
+        let (mut at, mut rest) = (offset, buf);
         // What lies in the file comes first, the rest from memory.
-        let filed = usize::try_from(self.in_file.saturating_sub(at))
-            .map_or(buf.len(), |n| n.min(buf.len()));
-        let (filed, held) = buf.split_at_mut(filed);
-        if let Some(file) = self.file.as_ref().filter(|_| !filed.is_empty()) {
-            read_exact_at(file.as_ref(), filed, at)?;
+        let next = spooled.pieces.partition_point(|(end, _)| *end <= at);
+        let mut start = match next.checked_sub(1) {
+            None => 0,
+            Some(before) => spooled.pieces.get(before).map_or(0, |(end, _)| *end),
+        };
+        for (end, place) in spooled.pieces.iter().skip(next) {
+            let here = usize::try_from(end - at).map_or(rest.len(), |n| n.min(rest.len()));
+            let (piece, after) = rest.split_at_mut(here);
+            if let Some(file) = self.file.as_ref().filter(|_| !piece.is_empty()) {
+                read_exact_at(file.as_ref(), piece, place + (at - start))?;
+            }
+            at += here as u64;
+            rest = after;
+            start = *end;
+            if rest.is_empty() {
+                return Ok(());
+            }
         }
-        let skip = usize::try_from(at.saturating_sub(self.in_file)).unwrap_or(usize::MAX);
-        let bytes = self
-            .memory
-            .get(skip..)
-            .and_then(|bytes| bytes.get(..held.len()));
-        held.copy_from_slice(bytes.ok_or(outside)?);
+        let skip = usize::try_from(at.saturating_sub(spooled.in_file())).unwrap_or(usize::MAX);
+        let bytes = spooled.memory.get(skip..);
+        let bytes = bytes.and_then(|bytes| bytes.get(..rest.len()));
+        rest.copy_from_slice(bytes.ok_or(outside)?);
         Ok(())
     }
 }

@@ -76,12 +76,8 @@ struct Cancelling<'a> {
 }
 
 impl LayerSink for Cancelling<'_> {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<()> {
-        self.spool.write(bytes)
-    }
-
-    fn end_layer(&mut self) -> std::io::Result<()> {
-        self.spool.end_layer()
+    fn write(&mut self, layer: usize, bytes: &[u8]) -> std::io::Result<()> {
+        self.spool.write(layer, bytes)
     }
 
     fn cancelled(&self) -> bool {
@@ -291,6 +287,7 @@ impl Store {
                 encoded => encoded?,
             }
         };
+        spool.finish(encoded.layers)?;
         let lengths: Vec<u64> = (0..spool.count()).map(|layer| spool.len(layer)).collect();
         let total: u64 = lengths.iter().sum();
         if codec.medium() != Medium::Other && total > meta.size {

@@ -248,26 +248,20 @@ impl Object {
     /// Reads through the decoder: whole segments straight, parts of them by way of the segments kept.
     fn read_data(&self, offset: u64, buf: &mut [u8]) -> Result<()> {
         let decoder = self.decoder()?;
-        let step = decoder.segment().max(1);
         let (mut at, mut rest) = (offset, buf);
         while !rest.is_empty() {
-            let start = at - at % step;
-            let end = start.saturating_add(step).min(self.descriptor.size);
-            let left = rest.len() as u64;
-            let whole = at == start && left >= end - start;
-            let here = if !whole {
-                end - at
-            } else if at + left == self.descriptor.size {
-                left
-            } else {
-                left - left % step
-            };
-            let (piece, after) = take(rest, here);
+            let range = decoder.segment(at);
+            let end = range.end.min(self.descriptor.size);
+            if !(range.start..end).contains(&at) {
+                return Err(Error::Invalid);
+            }
+            let whole = at == range.start && rest.len() as u64 >= end - at;
+            let (piece, after) = take(rest, end - at);
             if whole {
                 exact(decoder.read_at(at, piece)?)?;
             } else {
-                let segment = self.segment(decoder, start, end)?;
-                let skip = usize::try_from(at - start).unwrap_or(usize::MAX);
+                let segment = self.segment(decoder, range.start, end)?;
+                let skip = usize::try_from(at - range.start).unwrap_or(usize::MAX);
                 let bytes = segment
                     .get(skip..)
                     .and_then(|bytes| bytes.get(..piece.len()));
@@ -325,7 +319,7 @@ impl Object {
     /// Whether reading anything means decoding everything.
     pub(crate) fn decodes_whole(&self) -> bool {
         self.decoder()
-            .is_ok_and(|decoder| decoder.segment() >= self.descriptor.size)
+            .is_ok_and(|decoder| decoder.segment(0).end >= self.descriptor.size)
     }
 
     /// The whole content at the best quality that is left. Only media have any but exact.

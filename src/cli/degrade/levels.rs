@@ -29,18 +29,17 @@ fn part(bytes: &[u8], offset: u64, length: usize) -> Option<&[u8]> {
 /// Takes what an encoder writes.
 struct Taking<'a> {
     layers: Vec<Vec<u8>>,
-    current: Vec<u8>,
     cancelled: &'a dyn Fn() -> bool,
 }
 
 impl LayerSink for Taking<'_> {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
-        self.current.extend_from_slice(bytes);
-        Ok(())
-    }
-
-    fn end_layer(&mut self) -> io::Result<()> {
-        self.layers.push(std::mem::take(&mut self.current));
+    fn write(&mut self, layer: usize, bytes: &[u8]) -> io::Result<()> {
+        if self.layers.len() <= layer {
+            self.layers.resize(layer + 1, Vec::new());
+        }
+        if let Some(layer) = self.layers.get_mut(layer) {
+            layer.extend_from_slice(bytes);
+        }
         Ok(())
     }
 
@@ -81,7 +80,6 @@ impl Levels {
         let codec = codec.ok_or(NoLevels::NoMedium)?;
         let mut sink = Taking {
             layers: Vec::new(),
-            current: Vec::new(),
             cancelled,
         };
         let request = Request {
@@ -89,11 +87,12 @@ impl Levels {
             ..Request::default()
         };
         let encoded = codec.encode(&Bytes(content), request, &mut sink);
-        let settings = encoded.map_err(NoLevels::Codec)?.settings;
+        let encoded = encoded.map_err(NoLevels::Codec)?;
+        sink.layers.resize(encoded.layers, Vec::new());
         let lengths: Vec<u64> = sink.layers.iter().map(|layer| layer.len() as u64).collect();
         Ok(Self {
             codec,
-            settings,
+            settings: encoded.settings,
             size: content.len() as u64,
             specs: profile.layers(&lengths),
             layers: sink.layers,

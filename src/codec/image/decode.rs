@@ -1,6 +1,7 @@
 //! Decoding: the file itself where all layers are there, else a picture of it.
 
 use std::fmt;
+use std::ops::Range;
 
 use super::pixels::{self, Planes};
 use super::settings::{Exact, Settings};
@@ -233,8 +234,8 @@ impl Decoder for Reader<'_> {
         Ok(decoded.quality)
     }
 
-    fn segment(&self) -> u64 {
-        (self.size as u64).max(1)
+    fn segment(&self, _offset: u64) -> Range<u64> {
+        0..self.size as u64
     }
 }
 

@@ -49,16 +49,13 @@ pub(super) fn encode(
     if previews == 0 && (object.settings.exact == Exact::File || stored >= size) {
         return Err(declined("nothing gained by coding the pixels"));
     }
-    for layer in &object.layers {
-        sink.write(layer)?;
-        sink.end_layer()?;
-    }
-    // Previews asked for beyond those there are.
-    for _ in PREVIEWS..request.previews {
-        sink.end_layer()?;
+    for (number, layer) in object.layers.iter().enumerate() {
+        sink.write(number, layer)?;
     }
     Ok(Encoded {
         settings: object.settings.to_bytes(),
+        // Previews asked for beyond those there are come last and are empty.
+        layers: object.layers.len() + request.previews.saturating_sub(PREVIEWS),
     })
 }
 

@@ -215,7 +215,7 @@ fn ranges_are_those_of_the_file() {
     let decoder = Image
         .open(&settings, file.len() as u64, Box::new(layers))
         .unwrap();
-    assert_eq!(decoder.segment(), file.len() as u64);
+    assert_eq!(decoder.segment(0), 0..file.len() as u64);
     for (offset, length) in [(0, 1), (7, 100), (file.len() - 1, 1), (file.len(), 0)] {
         let mut buf = vec![0; length];
         decoder.read_at(offset as u64, &mut buf).unwrap();
@@ -289,10 +289,7 @@ fn damage_is_found_and_never_shown_as_exact() {
 fn a_cancelled_encoding_stops() {
     struct Stop;
     impl LayerSink for Stop {
-        fn write(&mut self, _: &[u8]) -> std::io::Result<()> {
-            panic!("nothing is written")
-        }
-        fn end_layer(&mut self) -> std::io::Result<()> {
+        fn write(&mut self, _: usize, _: &[u8]) -> std::io::Result<()> {
             panic!("nothing is written")
         }
         fn cancelled(&self) -> bool {

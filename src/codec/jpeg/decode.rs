@@ -277,7 +277,7 @@ impl Decoder for Reader<'_> {
         Ok(quality)
     }
 
-    fn segment(&self) -> u64 {
-        (self.size as u64).max(1)
+    fn segment(&self, _offset: u64) -> Range<u64> {
+        0..self.size as u64
     }
 }

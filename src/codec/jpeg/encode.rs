@@ -65,6 +65,7 @@ pub(super) fn encode(
     write(&jpeg, layers, request.effort, size, sink)?;
     Ok(Encoded {
         settings: settings.write(),
+        layers: previews + 1,
     })
 }
 
@@ -221,15 +222,14 @@ fn write(
         head.extend_from_slice(&layer.lengths);
         let mut length = Vec::new();
         number(&mut length, head.len());
-        sink.write(&length)?;
-        sink.write(&head)?;
+        sink.write(index, &length)?;
+        sink.write(index, &head)?;
         for strip in layer.strips {
             if sink.cancelled() {
                 return Err(CodecError::Cancelled);
             }
-            sink.write(&strip)?;
+            sink.write(index, &strip)?;
         }
-        sink.end_layer()?;
     }
     Ok(())
 }

@@ -340,12 +340,8 @@ fn others_are_declined() {
 struct Stop(MemoryLayers);
 
 impl LayerSink for Stop {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<()> {
-        self.0.write(bytes)
-    }
-
-    fn end_layer(&mut self) -> std::io::Result<()> {
-        self.0.end_layer()
+    fn write(&mut self, layer: usize, bytes: &[u8]) -> std::io::Result<()> {
+        self.0.write(layer, bytes)
     }
 
     fn cancelled(&self) -> bool {

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::io;
+use std::ops::Range;
 
 use parking_lot::Mutex;
 use zstd::bulk::Decompressor;
@@ -216,8 +217,9 @@ impl Decoder for Reader<'_> {
         Ok(Quality::Exact)
     }
 
-    fn segment(&self) -> u64 {
-        STEP
+    fn segment(&self, offset: u64) -> Range<u64> {
+        let start = offset - offset % STEP;
+        start..start.saturating_add(STEP).min(self.size)
     }
 }
 

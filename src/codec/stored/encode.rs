@@ -52,16 +52,18 @@ pub(super) fn encode(
         let segment = buffer.split_at_mut(length.min(SEGMENT)).0;
         content.read_at(offset, segment)?;
         let stored = packer.pack(segment)?;
-        sink.write(stored)?;
+        sink.write(0, stored)?;
         end += stored.len() as u64;
         index.reserve(ENTRY);
         index.extend_from_slice(&u64::to_le_bytes(end));
         index.extend_from_slice(&proof(segment));
         offset += STEP;
     }
-    sink.write(&index)?;
-    sink.end_layer()?;
-    Ok(Encoded::default())
+    sink.write(0, &index)?;
+    Ok(Encoded {
+        settings: Vec::new(),
+        layers: 1,
+    })
 }
 
 /// Decides how a segment is stored, learning from those before it.

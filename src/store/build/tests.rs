@@ -26,12 +26,17 @@ fn a_spool_gives_back_what_it_took_in_memory_or_not() {
         let mut spool = Spool::new(open_root(temp.path()).unwrap());
         let content = bytes(total);
         let (first, second) = content.split_at(total / 3);
-        for layer in [first, &[], second] {
-            for piece in layer.chunks(100_000) {
-                spool.write(piece).unwrap();
+        // In turns, as segments of a long content come.
+        let (mut one, mut other) = (first.chunks(70_000), second.chunks(140_000));
+        loop {
+            let (a, b) = (one.next(), other.next());
+            spool.write(0, a.unwrap_or_default()).unwrap();
+            spool.write(2, b.unwrap_or_default()).unwrap();
+            if (a, b) == (None, None) {
+                break;
             }
-            spool.end_layer().unwrap();
         }
+        spool.finish(3).unwrap();
         assert_eq!(spool.count(), 3);
         for (index, layer) in [first, &[], second].into_iter().enumerate() {
             assert_eq!(spool.len(index), layer.len() as u64);
@@ -110,8 +115,10 @@ fn layers_that_are_not_as_described_are_refused() {
     let temp = tempfile::tempdir().unwrap();
     let dir = open_root(temp.path()).unwrap();
     let mut spool = Spool::new(Arc::clone(&dir));
-    spool.write(b"hello").unwrap();
-    spool.end_layer().unwrap();
+    spool.write(0, b"hello").unwrap();
+    assert!(spool.finish(0).is_err() && spool.finish(MAX_LAYERS + 1).is_err());
+    assert!(spool.write(MAX_LAYERS, b"x").is_err());
+    spool.finish(1).unwrap();
     let descriptor = |length, name: &str| {
         let descriptor = Descriptor {
             size: 5,
