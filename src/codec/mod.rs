@@ -235,6 +235,8 @@ fn all() -> impl Iterator<Item = &'static dyn Codec> {
     let more: &[&'static dyn Codec] = &[
         #[cfg(test)]
         &testing::Steps,
+        #[cfg(test)]
+        &testing::Rows,
     ];
     ALL.iter().chain(more).copied()
 }

@@ -6,7 +6,7 @@ use std::ops::Range;
 use super::thumbnail::Picture;
 use super::{
     Codec, CodecError, CodecId, Content, Decoder, Effort, Encoded, LayerSink, Medium, Quality,
-    Request,
+    Request, segments,
 };
 use crate::format::{LayerError, Layers};
 
@@ -260,6 +260,92 @@ impl Decoder for StepsReader<'_> {
 
     fn segment(&self, _offset: u64) -> Range<u64> {
         0..self.1
+    }
+}
+
+/// A medium with a time axis: as [`Steps`], in segments of [`ROW`] bytes.
+#[derive(Debug)]
+pub(crate) struct Rows;
+
+/// How such a file begins.
+pub(crate) const ROWS: &[u8] = b"rows of steps\n";
+
+/// Bytes of a segment.
+pub(crate) const ROW: usize = 100_000;
+
+/// A content as level `level` shows it.
+pub(crate) fn rows(content: &[u8], level: usize) -> Vec<u8> {
+    let coarse = |sample: &u8| sample & (0xf0_u8 << (3 - level));
+    content.iter().map(coarse).collect()
+}
+
+impl Codec for Rows {
+    fn id(&self) -> CodecId {
+        CodecId(u16::MAX - 1)
+    }
+
+    fn name(&self) -> &'static str {
+        "rows"
+    }
+
+    fn medium(&self) -> Medium {
+        Medium::Sound
+    }
+
+    fn suits(&self, head: &[u8]) -> bool {
+        head.starts_with(ROWS)
+    }
+
+    fn quality(&self, settings: &[u8], layers: usize) -> Option<f64> {
+        Steps.quality(settings.get(segments::SETTINGS..)?, layers)
+    }
+
+    fn encode(
+        &self,
+        content: &dyn Content,
+        request: Request,
+        sink: &mut dyn LayerSink,
+    ) -> Result<Encoded, CodecError> {
+        let layers = request.previews + 1;
+        let mut writer = segments::Writer::new(layers);
+        let mut bytes = vec![0; usize::try_from(content.size()).unwrap()];
+        content.read_at(0, &mut bytes)?;
+        for row in bytes.chunks(ROW) {
+            let coarse = (0..request.previews).map(|level| rows(row, level));
+            let parts = coarse.chain([row.to_vec()]);
+            let parts = parts.map(|part| zstd::bulk::compress(&part, 1));
+            writer.segment(sink, row, &parts.collect::<io::Result<Vec<_>>>()?)?;
+        }
+        let mut settings = writer.finish(sink)?.to_vec();
+        settings.push(u8::try_from(request.previews).unwrap());
+        Ok(Encoded { settings, layers })
+    }
+
+    fn open<'a>(
+        &self,
+        settings: &[u8],
+        size: u64,
+        layers: Box<dyn Layers + 'a>,
+    ) -> Result<Box<dyn Decoder + 'a>, CodecError> {
+        let count = *settings.first_chunk().unwrap();
+        let used = layers.count();
+        let reader = segments::Reader::open(count, used, size, layers, RowsReader);
+        Ok(Box::new(reader?))
+    }
+}
+
+#[derive(Debug)]
+struct RowsReader;
+
+impl segments::Segment for RowsReader {
+    fn decode(&self, _: usize, parts: &[Vec<u8>], out: &mut [u8]) -> Result<(), CodecError> {
+        let row = zstd::bulk::decompress(parts.last().unwrap(), out.len())?;
+        out.copy_from_slice(&row);
+        Ok(())
+    }
+
+    fn most(&self, length: usize) -> usize {
+        10 * length
     }
 }
 

@@ -12,11 +12,14 @@ use super::node::{Body, Node, Open, Parked};
 use super::object::Object;
 use super::tree::{Counters, Store};
 use super::{Degraded, Error, OpenHow, Opened, Result, Space};
+use crate::codec::{self, Medium};
 use crate::foreign::Quality;
 
 /// Encoded files up to this size are decoded whole into the cache when they are opened; larger ones are decoded as
 /// they are read, so that the first byte does not wait for the last.
 const DECODE_WHOLE: u64 = 4 << 20;
+/// The same for media, whose decoders are slower.
+const DECODE_WHOLE_MEDIA: u64 = 256 << 10;
 
 impl Store {
     /// Opens a regular file.
@@ -148,8 +151,12 @@ impl Store {
 
     /// An encoded file for reading: its decoded copy if there is one or making it is quick, else a stream.
     fn decoded(&self, node: &Arc<Node>, object: Arc<Object>) -> Body {
-        let whole = object.decodes_whole();
-        let make = whole || object.descriptor().size <= DECODE_WHOLE;
+        let whole = object.decodes_whole() || self.is_softer(&object);
+        let most = match object.medium() {
+            Medium::Other => DECODE_WHOLE,
+            _ => DECODE_WHOLE_MEDIA,
+        };
+        let make = whole || object.descriptor().size <= most;
         let made = match self.cache.get(node, &object, make) {
             // Without a place for copies a first byte tells whether the whole can be had.
             Ok(None) if whole => object.read_at(0, &mut [0]).map(|_| None),
@@ -163,7 +170,13 @@ impl Store {
             Ok(None) => {
                 if whole {
                     self.note_quality(node, &object, None);
+                } else {
+                    self.note_opened(node, &object);
                 }
+                Body::Stream(object)
+            }
+            Err(e) if object.softens_by_ranges() => {
+                log::debug!("{}: not decoded whole: {e}", object.set());
                 Body::Stream(object)
             }
             Err(e) => {
@@ -177,6 +190,15 @@ impl Store {
                 Body::Stream(object)
             }
         }
+    }
+
+    /// Whether a picture that could be streamed has lost too much: it is softer as a whole, not from some row on.
+    fn is_softer(&self, object: &Object) -> bool {
+        object.medium() == Medium::Image
+            && (self.damaged.lock().contains_key(&object.set().0)
+                || object
+                    .chunk_count()
+                    .is_ok_and(|count| count.have < count.need))
     }
 
     /// Opens a file for writing, as plain. The caller holds the node's turn.
@@ -282,11 +304,46 @@ impl Store {
             Body::Foreign(content) => return self.read_foreign(&node, &content, offset, buf),
             Body::Stream(object) => object,
         };
-        object.read_at(offset, buf).inspect_err(|e| {
+        let read = self.read_stream(&node, &object, offset, buf);
+        read.inspect_err(|e| {
             Counters::add(&self.counters.unreadable);
             let path = node.path().unwrap_or_default();
             log::error!("{}: {e}", path.display());
         })
+    }
+
+    /// Reads of a file that is decoded as it is read.
+    fn read_stream(
+        &self,
+        node: &Arc<Node>,
+        object: &Arc<Object>,
+        offset: u64,
+        buf: &mut [u8],
+    ) -> Result<usize> {
+        let failure = match object.read_best(offset, buf) {
+            Ok((read, codec::Quality::Exact)) => return Ok(read),
+            Ok((read, codec::Quality::Degraded(layers))) => {
+                if object.softens_by_ranges() && self.serves_reduced(node, object) {
+                    self.note_range(node, object, layers);
+                    node.inner.lock().shown = None; // what the kernel has of it is not the content
+                    return Ok(read);
+                }
+                object.lacks_layers(layers)
+            }
+            Err(e) if object.softens_by_ranges() => return Err(e),
+            Err(e) => e,
+        };
+        // A picture is softer as a whole, from here on for all who have it open.
+        let Some(Body::Reduced(file, object)) = self.reduced(node, object)? else {
+            return Err(failure);
+        };
+        let read = read_some(file.as_ref(), offset, buf);
+        if let Some(open) = node.inner.lock().open.as_mut()
+            && matches!(open.body, Body::Stream(_))
+        {
+            open.body = Body::Reduced(file, object);
+        }
+        read
     }
 
     /// Reads of another program's format; what is not exact only as the policy says.

@@ -21,7 +21,7 @@ use parking_lot::Mutex;
 use super::disk::{Access, Dir, File, Meta, Seek};
 use super::names::MANIFEST;
 use super::{ChunkCount, Error, Result};
-use crate::codec::{self, Codec, CodecId, Decoder, Quality};
+use crate::codec::{self, Codec, CodecId, Decoder, Medium, Quality};
 use crate::format::manifest::{self, Slots};
 use crate::format::{Attributes, Descriptor, Extent, FormatError, Geometry, Layers, SetId};
 use crate::hologram::{Gather, Report};
@@ -46,7 +46,7 @@ pub(crate) struct Object {
     descriptor: Descriptor,
     gather: Arc<Gather<Shares>>,
     decoder: OnceLock<Box<dyn Decoder>>,
-    segments: Mutex<VecDeque<(u64, Arc<[u8]>)>>,
+    segments: Mutex<VecDeque<Kept>>,
     head: Mutex<Head>,
     /// Meta of the carrier when the object was opened.
     carrier: Meta,
@@ -54,6 +54,14 @@ pub(crate) struct Object {
     stored: u64,
     /// Whether the last [`Object::verify`] found the tail damaged.
     tail_damaged: AtomicBool,
+}
+
+/// A decoded segment.
+struct Kept {
+    /// Where it begins in the content.
+    start: u64,
+    bytes: Arc<[u8]>,
+    quality: Quality,
 }
 
 /// What recognition finds.
@@ -220,6 +228,27 @@ impl Object {
     /// # Errors
     /// [`Error::Damaged`] when too little is left for that.
     pub(crate) fn read_at(&self, offset: u64, buf: &mut [u8]) -> Result<usize> {
+        match self.read_best(offset, buf)? {
+            (read, Quality::Exact) => Ok(read),
+            (_, Quality::Degraded(layers)) => Err(self.lacks_layers(layers)),
+        }
+    }
+
+    /// That only so many layers are left where all are needed.
+    pub(crate) fn lacks_layers(&self, layers: usize) -> Error {
+        let all = self.descriptor.layers.len();
+        Error::Damaged {
+            name: String::new(),
+            what: format!("only {layers} of {all} layers are left"),
+        }
+    }
+
+    /// The same at the best quality that is left, and that quality.
+    ///
+    /// # Errors
+    /// [`Error::Damaged`] when nothing is left.
+    pub(crate) fn read_best(&self, offset: u64, buf: &mut [u8]) -> Result<(usize, Quality)> {
+        let mut quality = Quality::Exact;
         let size = self.descriptor.size;
         let reach = usize::try_from(size.saturating_sub(offset)).unwrap_or(usize::MAX);
         let length = buf.len().min(reach);
@@ -237,16 +266,17 @@ impl Object {
             if inside.is_some() {
                 piece.fill(0);
             } else {
-                self.read_data(at, piece)?;
+                quality = quality.worse(self.read_data(at, piece)?);
             }
             at += piece.len() as u64;
             rest = after;
         }
-        Ok(length)
+        Ok((length, quality))
     }
 
     /// Reads through the decoder: whole segments straight, parts of them by way of the segments kept.
-    fn read_data(&self, offset: u64, buf: &mut [u8]) -> Result<()> {
+    fn read_data(&self, offset: u64, buf: &mut [u8]) -> Result<Quality> {
+        let mut quality = Quality::Exact;
         let decoder = self.decoder()?;
         let (mut at, mut rest) = (offset, buf);
         while !rest.is_empty() {
@@ -258,40 +288,56 @@ impl Object {
             let whole = at == range.start && rest.len() as u64 >= end - at;
             let (piece, after) = take(rest, end - at);
             if whole {
-                exact(decoder.read_at(at, piece)?)?;
+                quality = quality.worse(decoder.read_at(at, piece)?);
             } else {
-                let segment = self.segment(decoder, range.start, end)?;
+                let (segment, here) = self.segment(decoder, range.start, end)?;
                 let skip = usize::try_from(at - range.start).unwrap_or(usize::MAX);
                 let bytes = segment
                     .get(skip..)
                     .and_then(|bytes| bytes.get(..piece.len()));
                 piece.copy_from_slice(bytes.ok_or(Error::Invalid)?);
+                quality = quality.worse(here);
             }
             at += piece.len() as u64;
             rest = after;
         }
-        Ok(())
+        Ok(quality)
     }
 
     /// The content from `start` to `end`, one segment.
-    fn segment(&self, decoder: &dyn Decoder, start: u64, end: u64) -> Result<Arc<[u8]>> {
-        let kept = |(at, _): &&(u64, Arc<[u8]>)| *at == start;
-        if let Some((_, segment)) = self.segments.lock().iter().find(kept) {
-            return Ok(Arc::clone(segment));
+    fn segment(&self, decoder: &dyn Decoder, start: u64, end: u64) -> Result<(Arc<[u8]>, Quality)> {
+        let kept = self.segments.lock();
+        if let Some(kept) = kept.iter().find(|kept| kept.start == start) {
+            return Ok((Arc::clone(&kept.bytes), kept.quality));
         }
+        drop(kept);
         let length = usize::try_from(end - start).map_err(|_| Error::Invalid)?;
         let mut bytes = vec![0; length];
-        exact(decoder.read_at(start, &mut bytes)?)?;
-        let segment: Arc<[u8]> = bytes.into();
+        let quality = decoder.read_at(start, &mut bytes)?;
+        let bytes: Arc<[u8]> = bytes.into();
         let mut segments = self.segments.lock();
-        segments.push_front((start, Arc::clone(&segment)));
+        segments.push_front(Kept {
+            start,
+            bytes: Arc::clone(&bytes),
+            quality,
+        });
         segments.truncate(SEGMENTS);
-        Ok(segment)
+        Ok((bytes, quality))
     }
 
     /// Its codec, if this program knows it.
     pub(crate) fn codec(&self) -> Option<&'static dyn Codec> {
         codec::by_id(CodecId(self.descriptor.codec))
+    }
+
+    /// What it holds.
+    pub(crate) fn medium(&self) -> Medium {
+        self.codec().map_or(Medium::Other, Codec::medium)
+    }
+
+    /// Whether ranges of it at different quality fit together, as those of sound and video do.
+    pub(crate) fn softens_by_ranges(&self) -> bool {
+        matches!(self.medium(), Medium::Sound | Medium::Video)
     }
 
     /// Quality in dB of what the first `layers` layers give; `None` where that is exact, nothing, or unknown.
@@ -419,16 +465,6 @@ impl Object {
 fn take(buf: &mut [u8], length: u64) -> (&mut [u8], &mut [u8]) {
     let length = usize::try_from(length).unwrap_or(usize::MAX);
     buf.split_at_mut(length.min(buf.len()))
-}
-
-fn exact(quality: Quality) -> Result<()> {
-    match quality {
-        Quality::Exact => Ok(()),
-        Quality::Degraded(layers) => Err(Error::Damaged {
-            name: String::new(),
-            what: format!("only {layers} layers are left"),
-        }),
-    }
 }
 
 /// Opens a file whose permission bits may keep its owner out.

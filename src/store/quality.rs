@@ -28,6 +28,8 @@ type Listener = Box<dyn Fn(u64) + Send + Sync>;
 struct Moved {
     /// Layers it was last decoded from; `None`: all.
     layers: Option<usize>,
+    /// Chunks that it had then.
+    chunks: u16,
     at: Time,
 }
 
@@ -50,6 +52,13 @@ impl Reduced {
         self.known.lock().get(&set.0)?.layers
     }
 
+    /// Chunks that a set had when it was last decoded from too few.
+    fn chunks(&self, set: SetId) -> Option<u16> {
+        let known = self.known.lock();
+        let moved = known.get(&set.0)?;
+        moved.layers.map(|_| moved.chunks)
+    }
+
     /// The change time of a file, `native` by its attributes: later where its quality changed later.
     pub(crate) fn ctime(&self, set: SetId, native: Time) -> Time {
         let known = self.known.lock();
@@ -66,7 +75,7 @@ impl Store {
     }
 
     /// Whether a file of this kind is shown at reduced quality where it has no better.
-    fn serves_reduced(&self, node: &Arc<Node>, object: &Object) -> bool {
+    pub(crate) fn serves_reduced(&self, node: &Arc<Node>, object: &Object) -> bool {
         let Some(medium) = object.codec().map(crate::codec::Codec::medium) else {
             return false;
         };
@@ -95,16 +104,38 @@ impl Store {
         Ok(Some(Body::Reduced(file, Arc::clone(object))))
     }
 
+    /// Notes that a range was shown from so many layers; a file counts as the worst that was seen of it.
+    pub(crate) fn note_range(&self, node: &Arc<Node>, object: &Object, layers: usize) {
+        let known = self.reduced.layers(object.set());
+        if known.is_none_or(|known| layers < known) {
+            self.note_quality(node, object, Some(layers));
+        }
+    }
+
+    /// Notes that a file is opened to be read by ranges: with more chunks than when it was softer it counts as exact
+    /// until a read says otherwise.
+    pub(crate) fn note_opened(&self, node: &Arc<Node>, object: &Object) {
+        let before = self.reduced.chunks(object.set());
+        if before.is_some_and(|before| chunks(object) > before) {
+            self.note_quality(node, object, None);
+        }
+    }
+
     /// Notes how many layers a file was decoded from (`None`: all), and tells whom it concerns if that is new.
     pub(crate) fn note_quality(&self, node: &Arc<Node>, object: &Object, layers: Option<usize>) {
+        let moved = Moved {
+            layers,
+            chunks: layers.map_or(0, |_| chunks(object)),
+            at: now(),
+        };
         {
             let mut known = self.reduced.known.lock();
             let room = known.len() < MOST_REMEMBERED;
             match known.get_mut(&object.set().0) {
-                Some(moved) if moved.layers == layers => return,
-                Some(moved) => *moved = Moved { layers, at: now() },
+                Some(before) if before.layers == layers => return,
+                Some(before) => *before = moved,
                 None if layers.is_some() && room => {
-                    known.insert(object.set().0, Moved { layers, at: now() });
+                    known.insert(object.set().0, moved);
                 }
                 None if layers.is_none() => return,
                 None => {}
@@ -132,6 +163,11 @@ impl Store {
             tell(node.ino);
         }
     }
+}
+
+/// Chunks of an object that are there.
+fn chunks(object: &Object) -> u16 {
+    object.chunk_count().map_or(0, |count| count.have)
 }
 
 #[cfg(test)]

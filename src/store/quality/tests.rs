@@ -11,7 +11,7 @@ use std::fs;
 use std::path::PathBuf;
 
 use super::*;
-use crate::codec::testing::{FATAL, STEPS, random, step};
+use crate::codec::testing::{FATAL, ROW, ROWS, STEPS, random, rows, step};
 use crate::store::{Error, OpenHow, Options, ROOT, State, init};
 
 /// A store with a file `row`, spread.
@@ -195,6 +195,79 @@ fn what_healed_has_no_damage_left() {
     bench.hide(0..1, false);
     assert_eq!(xattr(&store, ino, "chunks").unwrap(), b"16/16");
     assert_eq!(*told.lock(), [ino, ino]);
+}
+
+/// A long sound or film that had lost too many chunks gave an error for every read, since only what is decoded whole
+/// could be softer.
+#[test]
+fn a_long_medium_is_softer_range_by_range() {
+    let dir = tempfile::tempdir().unwrap();
+    let row = random(9, 1200);
+    let row = row.iter().flat_map(|sample| [*sample; 500]);
+    let bench = Bench {
+        content: ROWS.iter().copied().chain(row).collect(),
+        dir,
+    };
+    init(bench.dir.path()).unwrap();
+    let policy = "version = 1\n[encode]\nlinger = \"0s\"\n[defaults]\nlayout = \"spread\"\n\
+        profile = \"standard\"\n";
+    fs::write(bench.dir.path().join(".holofs/store.toml"), policy).unwrap();
+    fs::write(bench.dir.path().join("row"), &bench.content).unwrap();
+    let store = bench.open(Options::default());
+    assert_eq!(store.settle(&mut |_| true).unwrap().encoded, 1);
+    let told = Arc::new(Mutex::new(Vec::new()));
+    let tell = Arc::clone(&told);
+    store.on_change(move |ino| tell.lock().push(ino));
+    let ino = look(&store, "row");
+    let before = store.attr(ino).unwrap().ctime;
+    let some = |store: &Store, at: usize| {
+        let mut piece = vec![0; 5000];
+        let read = store.read(ino, at as u64, &mut piece);
+        read.map(|read| piece[..read].to_vec())
+    };
+    let ends = [0, ROW - 100, 3 * ROW + 17, bench.content.len() - 2000];
+
+    bench.hide(0..9, true);
+    let opened = store.open_file(ino, OpenHow::default()).unwrap();
+    assert!(opened.file.is_none(), "nothing for the kernel to read from");
+    let soft = rows(&bench.content, 1);
+    for at in ends {
+        let end = (at + 5000).min(soft.len());
+        assert!(some(&store, at).unwrap() == soft[at..end], "{at}");
+    }
+    store.release(ino, false);
+    let softer = store.attr(ino).unwrap().ctime;
+    assert!(softer > before);
+    assert_eq!(*told.lock(), [ino], "told once, not for each range");
+    let status = store.status(ino).unwrap();
+    assert_eq!(
+        (status.state, status.quality_db),
+        (State::Degraded, Some(20.0))
+    );
+
+    bench.hide(0..9, false);
+    let opened = store.open_file(ino, OpenHow::default()).unwrap();
+    assert!(!opened.keep_cache, "what the kernel has is not the content");
+    for at in ends {
+        let end = (at + 5000).min(soft.len());
+        assert!(some(&store, at).unwrap() == bench.content[at..end], "{at}");
+    }
+    store.release(ino, false);
+    assert!(store.attr(ino).unwrap().ctime > softer);
+    assert_eq!(*told.lock(), [ino, ino]);
+    assert_eq!(store.status(ino).unwrap().state, State::Exact);
+    store.close().unwrap();
+
+    bench.hide(0..9, true);
+    let store = bench.open(Options {
+        degraded: Some(Degraded::Refuse),
+        ..Options::default()
+    });
+    let ino = look(&store, "row");
+    store.open_file(ino, OpenHow::default()).unwrap();
+    let refused = store.read(ino, 0, &mut [0; 10]);
+    assert!(matches!(refused, Err(Error::Damaged { .. })), "{refused:?}");
+    store.release(ino, false);
 }
 
 /// A codec that panicked ended the worker without a word: nothing was encoded any more, and settle waited for ever.
