@@ -23,7 +23,8 @@ for purpose in "${@:-build mount test}"; do
             mount) command_from fusermount3 fuse3 ;;
             test)
                 command_from setfattr attr; command_from setfacl acl; command_from strace strace
-                command_from rsync rsync; command_from python3 python3 ;;
+                command_from rsync rsync; command_from python3 python3
+                command_from djpeg libjpeg-turbo-progs; command_from pngtopnm netpbm ;;
             conformance)
                 command_from mkfs.ext4 e2fsprogs; command_from strace strace; command_from python3 python3
                 command_from git git; file_from /usr/include/sys/acl.h libacl1-dev

@@ -39,9 +39,16 @@ impl Encoding {
     pub(super) fn resolve(&self, head: &[u8]) -> (Vec<&'static dyn Codec>, Profile) {
         const GENERAL: &dyn Codec = &codec::stored::Stored;
         let suited = codec::suited(head);
-        let mut codecs: Vec<_> = self.codec.or(suited).into_iter().collect();
-        if codecs.iter().all(|codec| codec.id() != GENERAL.id()) {
-            codecs.push(GENERAL);
+        // One that was asked for and does not cope is followed by the one made for such content.
+        let wanted = [self.codec, suited, Some(GENERAL)].into_iter().flatten();
+        let mut codecs: Vec<&'static dyn Codec> = Vec::new();
+        for codec in wanted {
+            if codecs.iter().all(|before| before.id() != codec.id()) {
+                codecs.push(codec);
+            }
+            if codec.id() == GENERAL.id() {
+                break;
+            }
         }
         // A photo whose codec could not cope is still a photo to whoever took it.
         let profile = self.profile.unwrap_or(match suited.map(Codec::medium) {

@@ -270,6 +270,22 @@ fn a_long_medium_is_softer_range_by_range() {
     store.release(ino, false);
 }
 
+/// Whoever asks for `image` everywhere still has the JPEGs kept by the codec made for them.
+#[test]
+fn a_codec_that_was_asked_for_and_declines_is_followed_by_the_one_made_for_the_content() {
+    let bench = Bench::new();
+    let policy = "version = 1\n[defaults]\ncodec = \"image\"\n[encode]\nlinger = \"0s\"\n";
+    fs::write(bench.dir.path().join(".holofs/store.toml"), policy).unwrap();
+    fs::write(bench.dir.path().join("steps"), &bench.content).unwrap();
+    fs::write(bench.dir.path().join("bytes"), random(3, 50_000)).unwrap();
+    let store = bench.open(Options::default());
+    assert_eq!(store.settle(&mut |_| true).unwrap().encoded, 2);
+    for (name, codec) in [("steps", "steps"), ("bytes", "stored")] {
+        let status = store.status(look(&store, name)).unwrap();
+        assert_eq!(status.codec, codec);
+    }
+}
+
 /// A codec that panicked ended the worker without a word: nothing was encoded any more, and settle waited for ever.
 #[test]
 fn a_codec_that_fails_is_followed_by_the_general_one() {
