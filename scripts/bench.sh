@@ -317,7 +317,7 @@ section_sizes() {
 }
 
 section_pictures() {
-    local kind row value
+    local kind row value peers
     if [ ! -d "$HOLOFS_CORPUS" ]; then
         say "pictures: no corpus at $HOLOFS_CORPUS; set HOLOFS_CORPUS"
         return
@@ -325,7 +325,9 @@ section_pictures() {
     "$top/scripts/install.sh" pictures
     say "pictures: bytes of the file, MB/s of pixels (PNG) or of the file (JPEG) on one core, $machine, $commit"
     mkdir "$disk/pictures"
-    python3 "$top/scripts/pictures.py" "$HOLOFS_BIN" "$HOLOFS_CORPUS" "$disk/pictures" "$top/target/pictures.svg" | tee "$work/pictures"
+    peers=$top/target/peers/release/peers
+    cargo build --quiet --release --manifest-path "$top/benches/peers/Cargo.toml" --target-dir "$top/target/peers" || peers=
+    python3 "$top/scripts/pictures.py" "$HOLOFS_BIN" "$HOLOFS_CORPUS" "$disk/pictures" "$top/target/pictures.svg" ${peers:+"$peers"} | tee "$work/pictures"
     while read -r _ kind row value; do keep pictures "$kind-$row" "" "" "$value" "" ""; done < <(grep '^=' "$work/pictures")
 }
 

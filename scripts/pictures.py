@@ -1,19 +1,22 @@
 #!/usr/bin/env python3
 """Measures how holofs keeps pictures, file by file: the section `pictures` of scripts/bench.sh.
 
-Usage: pictures.py HOLOFS CORPUS WORK PLOT.svg
-Prints, for each PNG and JPEG of the corpus: bytes in one exact layer and with four previews, without protection, against the file and cjxl (where
-installed: pixels only for PNG, the file for JPEG); bytes with protection (any 14 of 16) over those of one layer; encoding and decoding speed on
-one core, the start of the process taken off; the time a mount takes to the first byte; PSNR and SSIM from 1 to 16 chunks, beside the law of
-chunks that share out the residual, MSE(k) = MSE(0) (1 - k/16), over a coarse picture of 64 pixels. Lines beginning with '=' are for the record.
+Usage: pictures.py HOLOFS CORPUS WORK PLOT.svg [PEERS]
+Prints, for each PNG and JPEG of the corpus: bytes in one exact layer and with four previews, without protection, against the file, cjxl (where
+installed: pixels only for PNG, the file for JPEG) and lepton or preflate with zstd (PEERS is the program of benches/peers); bytes with
+protection (any 14 of 16) over those of one layer; encoding and decoding speed on one core, the start of the process taken off; the time a mount
+takes to the first byte; PSNR and SSIM from 1 to 16 chunks, beside the original Holo.Codec: chunks that share out the residual over a coarse
+picture of 64 pixels, so that MSE(k) = MSE(0) (1 - k/16); its bytes, and the least that we are above its PSNR. Lines beginning with '=' are for
+the record.
 """
-import json, os, shutil, subprocess, sys, time
+import io, json, math, os, shutil, subprocess, sys, time, zlib
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
 HOLOFS, CORPUS, WORK, PLOT = sys.argv[1], Path(sys.argv[2]), Path(sys.argv[3]), Path(sys.argv[4])
+PEERS = sys.argv[5] if len(sys.argv) > 5 else None
 CORE = ["taskset", "-c", "0"]
 Image.MAX_IMAGE_PIXELS = None
 
@@ -62,10 +65,26 @@ def pixels(file):
     return np.asarray(Image.open(file).convert("RGB")).astype(float)
 
 
-def coarse_psnr(picture, original):
-    small = picture.convert("RGB")
+def holo_codec(picture, chunks=16):
+    """What Holo.Codec version 2 makes of a picture: PSNR of its coarse view, and bytes of all chunks."""
+    whole, small = picture.convert("RGB"), picture.convert("RGB")
     small.thumbnail((64, 64), Image.BICUBIC)
-    return psnr(original, np.asarray(small.resize(picture.size, Image.BICUBIC)).astype(float))
+    coarse = io.BytesIO()
+    small.save(coarse, "PNG")
+    residual = np.asarray(whole).astype("<i2") - np.asarray(small.resize(picture.size, Image.BICUBIC)).astype("<i2")
+    count, stride = residual.size, max(1, int(((1 + 5**0.5) / 2 - 1) * residual.size))
+    while math.gcd(stride, count) != 1:
+        stride += 1
+    shared = residual.ravel()[np.arange(count, dtype=np.uint64) * np.uint64(stride) % np.uint64(count)]
+    stored = sum(30 + coarse.tell() + len(zlib.compress(shared[i::chunks].tobytes())) for i in range(chunks))
+    error = (residual.astype(float) ** 2).mean()
+    return 10 * np.log10(255**2 / error) if error else 99.0, stored
+
+
+def peer(file):
+    """Bytes and speeds of lepton (JPEG) or preflate and zstd (PNG) on one core; None where they refuse."""
+    line = run(*CORE, PEERS, file).decode().split() if PEERS else ["-"]
+    return None if line[0] == "-" else (int(line[0]), float(line[1]), float(line[2]))
 
 
 def jxl_bytes(file):
@@ -112,7 +131,8 @@ def plot(curves):
 
 
 START = min(seconds(HOLOFS, "--version") for _ in range(5))
-print(f"{'file':40} {'bytes':>9} {'one':>7} {'layers':>7} {'jxl':>7} {'prot.':>7} {'enc':>6} {'dec':>6} {'open':>6}  PSNR at 1 4 8 12 chunks")
+print(f"{'file':32} {'bytes':>9} {'one':>7} {'layers':>7} {'jxl':>7} {'peer':>7} {'prot.':>7} {'enc':>6} {'dec':>6} {'x peer':>11} {'open':>6} {'holo':>6} {'dB':>5}"
+      "  PSNR/SSIM at 1 4 8 12 chunks")
 sums, curves = {}, []
 for file in sorted(f for kind in ("png", "jpeg") for f in (CORPUS / kind).iterdir()):
     size = file.stat().st_size
@@ -132,21 +152,27 @@ for file in sorted(f for kind in ("png", "jpeg") for f in (CORPUS / kind).iterdi
     picture = Image.open(file)
     work = size if file.suffix == ".jpg" else picture.width * picture.height * 3
     jxl = jxl_bytes(file)
-    points, base = [], 0.0
+    other = peer(file)
+    points, (base, theirs) = [], holo_codec(picture)
+    above = float("nan")
     if kept["codec"] in ("image", "jpeg"):
-        original = pixels(file)
-        points, base = curve(file, original), coarse_psnr(picture, original)
+        points = curve(file, pixels(file))
+        above = min(p - base + 10 * np.log10(1 - k / 16) for k, (p, _) in enumerate(points[:15], 1))
         curves.append((file.suffix, points, base))
-    cells = [f"{100 * s / size:6.2f}%" for s in (one["stored"], layered)] + [f"{100 * jxl / size:6.2f}%" if jxl else "      -"]
+    cells = [f"{100 * s / size:6.2f}%" if s else "      -" for s in (one["stored"], layered, jxl, other and other[0])]
+    speeds = f"{other[1] / encoding:5.2f} {other[2] / decoding:5.2f}" if other else "-"
     shown = " ".join(f"{points[k - 1][0]:.1f}/{points[k - 1][1]:.2f}" for k in (1, 4, 8, 12)) if points else kept["codec"]
-    print(f"{file.name[:40]:40} {size:9} {' '.join(cells)} {kept['stored'] / one['stored']:6.3f}x {work / encoding / 1e6:6.1f} {work / decoding / 1e6:6.1f}"
-          f" {1000 * first:4.0f}ms  {shown}", flush=True)
-    total = sums.setdefault(file.suffix, [0] * 7)
-    for i, n in enumerate((size, one["stored"], layered, kept["stored"], work, encoding, decoding)):
+    print(f"{file.name[:32]:32} {size:9} {' '.join(cells)} {kept['stored'] / one['stored']:6.3f}x {work / encoding / 1e6:6.1f} {work / decoding / 1e6:6.1f}"
+          f" {speeds:>11} {1000 * first:4.0f}ms {kept['stored'] / theirs:5.3f}x {above:5.1f}  {shown}", flush=True)
+    total = sums.setdefault(file.suffix, [0] * 11)
+    fits = (one["stored"], layered, *other[:1]) if other else (0, 0, 0)
+    for i, n in enumerate((size, one["stored"], layered, kept["stored"], work, encoding, decoding, theirs, *fits)):
         total[i] += n
-for kind, (size, one, layered, kept, work, encoding, decoding) in sums.items():
+for kind, (size, one, layered, kept, work, encoding, decoding, theirs, *fits) in sums.items():
     rows = {"one layer %": 100 * one / size, "layers %": 100 * layered / size, "standard / one layer": kept / one,
-            "encode MB/s": work / encoding / 1e6, "decode MB/s": work / decoding / 1e6}
+            "encode MB/s": work / encoding / 1e6, "decode MB/s": work / decoding / 1e6, "standard / Holo.Codec": kept / theirs}
+    if fits[2]:
+        rows |= {"one layer / peer": fits[0] / fits[2], "layers / peer": fits[1] / fits[2]}
     for row, value in rows.items():
         print(f"= {kind[1:]} {row.replace(' ', '-')} {value:.3f}")
 plot(curves)
