@@ -63,9 +63,9 @@ impl Store {
                     damage: Vec::new(),
                 }
             }
-            Found::Encoded { object, .. } => self.status_of_object(object, "")?,
+            Found::Encoded { object, .. } => self.status_of_object(node, object, "")?,
             Found::Pair { meta, object, .. } => {
-                let mut status = self.status_of_object(object, "; the decoded copy lingers")?;
+                let mut status = self.status_of_object(node, object, "; the decoded copy lingers")?;
                 status.stored += meta.size;
                 status
             }
@@ -85,7 +85,12 @@ impl Store {
         })
     }
 
-    fn status_of_object(&self, object: &Object, more: &str) -> Result<FileStatus> {
+    fn status_of_object(
+        &self,
+        node: &Arc<Node>,
+        object: &Object,
+        more: &str,
+    ) -> Result<FileStatus> {
         let descriptor = object.descriptor();
         // As far as anybody knows without reading everything.
         let mut layers = self
@@ -110,6 +115,8 @@ impl Store {
                 .unwrap_or_default();
         }
         let codec = codec::by_id(CodecId(descriptor.codec)).map_or("unknown", |c| c.name());
+        let path = node.path().ok_or(Error::NotFound)?;
+        let decision = self.policy.decide(&path, descriptor.size);
         let layout = match object.layout() {
             Layout::Packed => "packed",
             Layout::Spread => "spread",
@@ -122,8 +129,8 @@ impl Store {
             chunks,
             quality_db,
             reason: format!(
-                "{codec}, {layout}, exact from any {} of {} chunks{more}",
-                chunks.need, chunks.total
+                "{codec}, {layout}, exact from any {} of {} chunks{more}; policy: {}",
+                chunks.need, chunks.total, decision.reason
             ),
             damage,
         })

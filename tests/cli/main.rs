@@ -397,6 +397,7 @@ fn why_and_show_tell_about_one_file() {
     let (file, tiny) = (bench.store().join("f"), bench.store().join("tiny"));
     let why = expect(0, &[OsStr::new("why"), file.as_os_str()]);
     assert!(why.contains("exact (stored): "), "{why}");
+    assert!(why.contains("policy: defaults"), "{why}");
     let why: Value = serde_json::from_str(&expect(
         0,
         &[OsStr::new("why"), OsStr::new("--json"), tiny.as_os_str()],
