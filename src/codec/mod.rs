@@ -6,6 +6,7 @@
 //! A decoder verifies what it returns: bytes it cannot prove are an error or are declared degraded, never silent.
 
 mod first;
+pub mod guard;
 pub mod image;
 pub mod jpeg;
 #[allow(dead_code, reason = "for media with a time axis, which are to come")]

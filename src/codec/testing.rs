@@ -142,6 +142,8 @@ pub(crate) const STEPS: &[u8] = b"a row of steps\n";
 
 /// How a file ends on which its encoder panics.
 pub(crate) const FATAL: &[u8] = b"a step too far";
+/// How a file ends on which its decoder panics.
+pub(crate) const FATAL_LATER: &[u8] = b"a step back";
 
 /// A content as level `level` shows it.
 pub(crate) fn step(content: &[u8], level: usize) -> Vec<u8> {
@@ -247,6 +249,7 @@ impl Decoder for StepsReader<'_> {
         for layer in 0..self.0.count() {
             match self.level(layer) {
                 Ok(content) => {
+                    assert!(!content.ends_with(FATAL_LATER), "as a test asked for");
                     let start = usize::try_from(offset).unwrap();
                     buf.copy_from_slice(content.get(start..start + buf.len()).unwrap());
                     quality = Ok(Quality::Degraded(layer + 1));

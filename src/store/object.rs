@@ -351,7 +351,8 @@ impl Object {
             return Ok(None);
         };
         let layers = Box::new(self.layers());
-        Ok(codec.preview(&self.descriptor.settings, self.descriptor.size, layers)?)
+        let (settings, size) = (&self.descriptor.settings, self.descriptor.size);
+        Ok(codec::guard::preview(codec, settings, size, layers)?)
     }
 
     /// Layers that so many chunks are enough for.
@@ -393,7 +394,8 @@ impl Object {
             ),
         })?;
         let layers = Box::new(self.layers());
-        let opened = codec.open(&self.descriptor.settings, self.descriptor.size, layers)?;
+        let (settings, size) = (&self.descriptor.settings, self.descriptor.size);
+        let opened = codec::guard::open(codec, settings, size, layers)?;
         Ok(self.decoder.get_or_init(|| opened).as_ref())
     }
 

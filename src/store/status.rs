@@ -65,7 +65,8 @@ impl Store {
             }
             Found::Encoded { object, .. } => self.status_of_object(node, object, "")?,
             Found::Pair { meta, object, .. } => {
-                let mut status = self.status_of_object(node, object, "; the decoded copy lingers")?;
+                let mut status =
+                    self.status_of_object(node, object, "; the decoded copy lingers")?;
                 status.stored += meta.size;
                 status
             }
