@@ -1,19 +1,25 @@
 //! Exact coding of drawn pictures: few colours, flat areas, repeated neighbours.
 //!
-//! Pixels go row by row. One symbol says what the pixel equals: what last followed the same eleven pixels around, the
-//! same five (where the encoder found that this memory pays), or one of the neighbours W, N, NE, NW, WW, NN, in this
-//! order; or that it is new. It is coded with a mean of two adaptive tables, chosen by how often the memory was right
+//! Pixels go row by row. One symbol says what the pixel equals: what last followed the same 38 pixels around, the same
+//! eleven, the same five (where the encoder found that this memory pays), or one of the neighbours W, N, NE, NW, WW,
+//! NN, in this order; or that it is new. It is coded with a mean of two adaptive tables, chosen by how often the memory was right
 //! and by which neighbours equal each other.
 //! A new pixel is a palette index, chosen by the indices at W and N, where the picture has at most 256 colours, else
 //! per channel the residual of the median predictor (ITU-T T.87, LOCO-I).
 
+mod around;
+
 use super::model::{Coder, Table};
 use super::rans;
+use around::{LEFT, Line, Memory, RIGHT, ROWS, surroundings};
 
 /// The most channels of a picture.
 pub const MAX_CHANNELS: usize = 4;
 /// The most colours of a palette.
 const MAX_PALETTE: usize = 256;
+
+/// Pixels that a choice is tried with.
+const TRIED: usize = 1 << 18;
 
 /// Why bytes are not a picture.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -52,17 +58,27 @@ pub fn encode(shape: Shape, channels: &[&[u16]]) -> Vec<u8> {
         }
     }
     let palette = palette_of(&pixels, shape);
-    // Memory finds letters and patterns again, but only blurs the contexts of dithered pictures.
-    let [with, without] = [true, false].map(|remembers| {
+    let coded = |remembers: bool, rows: &mut [Pixel]| {
         let mut coder = rans::Encoder::default();
         let mut walk = Walk::new(shape);
         walk.head(&mut coder, remembers, &palette);
-        for row in pixels.chunks_mut(shape.width.max(1)) {
+        for row in rows.chunks_mut(shape.width.max(1)) {
             walk.row(&mut coder, row);
         }
         coder.finish()
-    });
-    if with.len() < without.len() {
+    };
+    // Memory finds letters and patterns again, but only blurs the contexts of dithered pictures: the middle tells.
+    let sampled = TRIED.div_ceil(shape.width.max(1)).min(shape.height);
+    let start = (shape.height - sampled) / 2 * shape.width;
+    let mut middle = pixels
+        .get(start..start + sampled * shape.width)
+        .unwrap_or_default()
+        .to_vec();
+    let [with, without] = [true, false].map(|remembers| coded(remembers, &mut middle));
+    let remembers = with.len() < without.len();
+    if sampled < shape.height {
+        coded(remembers, &mut pixels)
+    } else if remembers {
         with
     } else {
         without
@@ -126,89 +142,23 @@ fn palette_of(pixels: &[Pixel], shape: Shape) -> Vec<Pixel> {
     colours
 }
 
-/// Symbol of a new pixel; 15 and 14 are what followed the wide and the narrow surroundings last, 13 is W, and so on.
+/// Symbol of a new pixel; 15 to 13 are what followed the far, the wide and the narrow surroundings last, 12 is W, and so
+/// on.
 const NEW: u32 = 0;
-/// Known pixels left and right of the picture.
-const LEFT: usize = 3;
-const RIGHT: usize = 2;
-/// Bits of the place of surroundings.
-const PLACE_BITS: u32 = 16;
-
-/// What followed each surroundings last, and how often in a row, up to 3.
-#[derive(Debug, Clone)]
-struct Memory {
-    pixels: Vec<(Pixel, u8)>,
-}
-
-impl Memory {
-    fn new() -> Self {
-        Self {
-            pixels: vec![(0, 0); 1 << PLACE_BITS],
-        }
-    }
-
-    #[inline]
-    fn recall(&self, place: u32) -> (Pixel, u8) {
-        let place = (place >> (32 - PLACE_BITS)) as usize;
-        self.pixels.get(place).copied().unwrap_or_default()
-    }
-
-    #[inline]
-    fn learn(&mut self, place: u32, pixel: Pixel) {
-        let place = (place >> (32 - PLACE_BITS)) as usize;
-        if let Some((known, times)) = self.pixels.get_mut(place) {
-            if *known == pixel {
-                *times = (*times + 1).min(3);
-            } else if *times > 1 {
-                // Once wrong is not forgotten, twice is.
-                *times = 1;
-            } else {
-                (*known, *times) = (pixel, 1);
-            }
-        }
-    }
-}
-
-/// A pixel in 32 bits, well mixed.
-#[inline]
-fn mixed(pixel: Pixel) -> u32 {
-    (pixel.wrapping_add(1).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32) as u32
-}
-
-/// A row with the pixels known beyond its edges, and each of them mixed.
-#[derive(Debug, Clone, Default)]
-struct Line {
-    pixels: Vec<Pixel>,
-    mixed: Vec<u32>,
-}
-
-impl Line {
-    fn new(width: usize) -> Self {
-        Self {
-            pixels: vec![0; width + LEFT + RIGHT],
-            mixed: vec![mixed(0); width + LEFT + RIGHT],
-        }
-    }
-
-    #[inline]
-    fn set(&mut self, at: usize, pixel: Pixel) {
-        if let (Some(known), Some(mix)) = (self.pixels.get_mut(at), self.mixed.get_mut(at)) {
-            (*known, *mix) = (pixel, mixed(pixel));
-        }
-    }
-}
-
+/// The least symbols of what is remembered, and of W and N.
+const RECALLED: u32 = 13;
+const BESIDE: u32 = 11;
 /// State of the walk over the rows.
 struct Walk {
     shape: Shape,
     bits: u32,
     palette: Vec<Pixel>,
-    /// This row and the two above.
-    lines: [Line; 3],
+    /// This row and those above.
+    lines: [Line; ROWS],
     /// Kind of symbol in this row and the one above, 0 for what was recalled, 1 for W or N, 2 for others, 3 for new.
     said: [Vec<u8>; 2],
-    /// Of wide and of narrow surroundings.
-    memory: Option<[Memory; 2]>,
+    /// Of far, wide and narrow surroundings.
+    memory: Option<[Memory; 3]>,
     recalled: Vec<Table>,
     equal: Vec<Table>,
     index: Indices,
@@ -223,10 +173,10 @@ impl Walk {
             shape,
             bits: shape.max.checked_ilog2().unwrap_or(0) + 1,
             palette: Vec::new(),
-            lines: [line(), line(), line()],
+            lines: std::array::from_fn(|_| line()),
             said: [said(), said()],
             memory: None,
-            recalled: vec![Table::default(); 512],
+            recalled: vec![Table::default(); 1 << 12],
             equal: vec![Table::default(); 1024],
             index: Indices::default(),
             residual: Residuals::default(),
@@ -236,7 +186,7 @@ impl Walk {
     /// Codes whether there is memory (1 bit), then the palette: its size (9 bits), then its colours.
     fn head<C: Coder>(&mut self, coder: &mut C, remembers: bool, palette: &[Pixel]) {
         if coder.raw(1, u32::from(remembers)) == 1 {
-            self.memory = Some([Memory::new(), Memory::new()]);
+            self.memory = Some(std::array::from_fn(|_| Memory::new(self.shape)));
         }
         let count = coder.raw(9, u32::try_from(palette.len()).unwrap_or(0)) as usize;
         for i in 0..count.min(MAX_PALETTE) {
@@ -258,35 +208,45 @@ impl Walk {
     fn row<C: Coder>(&mut self, coder: &mut C, pixels: &mut [Pixel]) {
         self.lines.rotate_right(1);
         self.said.rotate_right(1);
-        let [line, above, far] = &mut self.lines;
+        let [line, above, far, third, fourth] = &mut self.lines;
         // Beyond the edges the nearest known pixel goes on.
         let first = above.pixels.get(LEFT).copied().unwrap_or(0);
         (0..LEFT).for_each(|at| line.set(at, first));
         let width = pixels.len();
         let [said, said_above] = &mut self.said;
         for (x, pixel) in pixels.iter_mut().enumerate() {
-            let (Some(&[_, ww, w]), Some(&[_, nw, n, ne, _]), Some(&[_, nn, _])) = (
-                line.pixels.get(x..).and_then(|l| l.first_chunk()),
-                above.pixels.get(x + 1..).and_then(|l| l.first_chunk()),
-                far.pixels.get(x + 2..).and_then(|l| l.first_chunk()),
+            let (Some(&[ww, w]), Some(&[nw, n, ne]), Some(&nn)) = (
+                line.pixels.get(x + 4..).and_then(|l| l.first_chunk()),
+                above.pixels.get(x + 5..).and_then(|l| l.first_chunk()),
+                far.pixels.get(x + 6),
             ) else {
                 continue;
             };
-            let (Some(row), Some(upper), Some(top)) = (
-                line.mixed.get(x..).and_then(|l| l.first_chunk()),
-                above.mixed.get(x + 1..).and_then(|l| l.first_chunk()),
-                far.mixed.get(x + 2..).and_then(|l| l.first_chunk()),
-            ) else {
-                continue;
-            };
-            let mut guesses = [(w, 0); 2];
-            let mut places = [0; 2];
+            let mut places = [0; 3];
+            let mut guesses = [w; 3];
+            let at = |row: &[u8], x: usize| row.get(x).map_or(0, |&kind| usize::from(kind));
+            let before = at(said, x);
+            let mut recalled = (at(said_above, x + 2) << 2 | at(said_above, x + 1)) << 2 | before;
             if let Some(memory) = &self.memory {
-                places = surroundings(row, upper, top);
-                guesses = [memory[0].recall(places[0]), memory[1].recall(places[1])];
+                places = surroundings(x, [line, above, far, third, fourth]);
+                let [of_all, of_wide, of_narrow] = memory;
+                let mut all = of_all.recall(places[0]);
+                let [wide, narrow] = [of_wide.recall(places[1]), of_narrow.recall(places[2])];
+                if all.times == 0 {
+                    all.pixel = wide.pixel;
+                }
+                guesses = [all, wide, narrow].map(|recalled| recalled.pixel);
+                let trust = [all, wide, narrow].map(|recalled| usize::from(recalled.times));
+                let trust = (trust[0] << 2 | trust[1]) << 2 | trust[2];
+                let [all, wide, narrow] = guesses;
+                let alike = [all == wide, wide == narrow, narrow == w, narrow == n];
+                let alike = alike
+                    .into_iter()
+                    .fold(0, |bits, bit| bits << 1 | usize::from(bit));
+                recalled = (trust << 4 | alike) << 2 | before;
             }
-            let [(far_guess, far_times), (near_guess, near_times)] = guesses;
-            let around = [far_guess, near_guess, w, n, ne, nw, ww, nn];
+            let [all, wide, narrow] = guesses;
+            let around = [all, wide, narrow, w, n, ne, nw, ww, nn];
             let bits = [
                 w == n,
                 w == nw,
@@ -300,17 +260,6 @@ impl Walk {
             let equal = bits
                 .into_iter()
                 .fold(0, |all, bit| all << 1 | usize::from(bit));
-            let at = |row: &[u8], x: usize| row.get(x).map_or(0, |&kind| usize::from(kind));
-            let before = at(said, x);
-            let recalled = if self.memory.is_some() {
-                let trust = usize::from(far_times) << 2 | usize::from(near_times);
-                let guesses = usize::from(far_guess == near_guess) << 2
-                    | usize::from(near_guess == w) << 1
-                    | usize::from(near_guess == n);
-                (trust << 3 | guesses) << 2 | before
-            } else {
-                (at(said_above, x + 2) << 2 | at(said_above, x + 1)) << 2 | before
-            };
             let equal = equal << 2 | at(said_above, x + 1);
             let (Some(a), Some(b)) = (self.recalled.get_mut(recalled), self.equal.get_mut(equal))
             else {
@@ -330,8 +279,8 @@ impl Walk {
             let symbol = coder.symbol(a, b, symbol);
             let copied = around.get(15 - symbol.min(15) as usize);
             let kind = match copied {
-                Some(_) if symbol >= 14 => 0,
-                Some(_) if symbol >= 12 => 1,
+                Some(_) if symbol >= RECALLED => 0,
+                Some(_) if symbol >= BESIDE => 1,
                 Some(_) => 2,
                 None => 3,
             };
@@ -342,9 +291,10 @@ impl Walk {
                 }
                 None => self.index.pixel(coder, &self.palette, [w, n], *pixel),
             };
-            if let Some([wide, narrow]) = &mut self.memory {
-                wide.learn(places[0], *pixel);
-                narrow.learn(places[1], *pixel);
+            if let Some(memory) = &mut self.memory {
+                for (memory, place) in memory.iter_mut().zip(places) {
+                    memory.learn(place, *pixel);
+                }
             }
             line.set(x + LEFT, *pixel);
             if let Some(said) = said.get_mut(x + 1) {
@@ -354,29 +304,6 @@ impl Walk {
         let last = pixels.last().copied().unwrap_or(0);
         (0..RIGHT).for_each(|at| line.set(width + LEFT + at, last));
     }
-}
-
-/// Places of the eleven and of the five nearest known pixels.
-#[inline]
-fn surroundings(row: &[u32; 3], above: &[u32; 5], far: &[u32; 3]) -> [u32; 2] {
-    let times = |value: u32, factor: u32| value.wrapping_mul(factor);
-    let [www, ww, w] = *row;
-    let [nww, nw, n, ne, nee] = *above;
-    let [nnw, nn, nne] = *far;
-    let narrow = times(w, 0x85eb_ca6b)
-        .wrapping_add(times(n, 0xc2b2_ae35))
-        .wrapping_add(times(nw, 0x27d4_eb2f))
-        .wrapping_add(times(ne, 0x1656_67b1))
-        .wrapping_add(times(ww, 0x9e37_79b1));
-    let wide = narrow
-        .wrapping_add(times(www, 0x2c1b_3c6d))
-        .wrapping_add(times(nww, 0x297a_2d39))
-        .wrapping_add(times(nee, 0x7feb_352d))
-        .wrapping_add(times(nnw, 0x846c_a68b))
-        .wrapping_add(times(nn, 0xd35a_2d97))
-        .wrapping_add(times(nne, 0x3c6e_f372 | 1));
-    let mix = |sum: u32| times(sum ^ sum >> 15, 0x2545_f491);
-    [mix(wide), mix(narrow)]
 }
 
 /// Models of palette indices: upper and lower four bits, each by W and by N.

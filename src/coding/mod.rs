@@ -7,6 +7,8 @@ pub mod erasure;
 pub mod flat;
 mod gf256;
 pub mod hash;
+pub mod mdct;
 mod model;
+pub mod motion;
 mod rans;
 pub mod wavelet;

@@ -205,8 +205,8 @@ pub(super) fn expected_class(expected: u32) -> (usize, u32) {
 /// Class of the ratio between a predicted value and the expected magnitude: below 1/8, 1/4, 1/2, 1, and above.
 #[inline]
 pub(super) fn ratio_class(predicted: u32, expected: u32) -> usize {
-    let at_least = |times: u32| usize::from(predicted.saturating_mul(times) > expected);
-    at_least(8) + at_least(4) + at_least(2) + at_least(1)
+    let above = |shift: u32| usize::from(predicted > expected >> shift);
+    above(3) + above(2) + above(1) + above(0)
 }
 
 /// A magnitude in eight steps: 0, 1, 2-3, 4-7, ...
@@ -235,120 +235,6 @@ pub(super) fn tally_bucket(count: u8) -> usize {
     }
 }
 
-/// A row of values, the weight of its magnitudes in 256ths (0 to 256) and that of its values (-256 to 256).
-#[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Tap<'a> {
-    pub(super) row: &'a [i16],
-    pub(super) expect: i16,
-    pub(super) predict: i16,
-}
-
-/// `expected[x]` = the weighted sum over the magnitudes of the taps at x, `predicted[x]` = `bias` + that over their values.
-/// Taps have the length of the sums; values lie within +-(2^15 - 1); at most 20 taps.
-pub(super) fn weighted_sums(
-    taps: &[Tap<'_>],
-    bias: i32,
-    expected: &mut [u32],
-    predicted: &mut [i32],
-) {
-    expected.fill(0);
-    predicted.fill(bias);
-    for four in taps.chunks(4) {
-        let none = Tap {
-            row: four.first().map_or(&[], |tap| tap.row),
-            ..Tap::default()
-        };
-        let mut taps = [none; 4];
-        for (place, tap) in taps.iter_mut().zip(four) {
-            *place = *tap;
-        }
-        #[cfg(target_arch = "x86_64")]
-        {
-            // SAFETY: x86-64 has SSE2.
-            #[expect(unsafe_code, reason = "a function of an instruction set")]
-            unsafe {
-                add_four_sse2(taps, expected, predicted);
-            }
-        }
-        #[cfg(not(target_arch = "x86_64"))]
-        for tap in taps {
-            add_scalar(tap, expected, predicted);
-        }
-    }
-}
-
-fn add_scalar(tap: Tap<'_>, expected: &mut [u32], predicted: &mut [i32]) {
-    let weight = u32::from(tap.expect.unsigned_abs());
-    let sums = expected.iter_mut().zip(predicted);
-    for ((e, p), value) in sums.zip(tap.row) {
-        *e += u32::from(value.unsigned_abs()) * weight;
-        *p += i32::from(*value) * i32::from(tap.predict);
-    }
-}
-
-#[cfg(target_arch = "x86_64")]
-#[target_feature(enable = "sse2")]
-#[expect(
-    clippy::cast_ptr_alignment,
-    reason = "the loads and stores used need none"
-)]
-fn add_four_sse2(taps: [Tap<'_>; 4], expected: &mut [u32], predicted: &mut [i32]) {
-    use std::arch::x86_64::{
-        __m128i, _mm_add_epi32, _mm_loadu_si128, _mm_madd_epi16, _mm_max_epi16, _mm_set1_epi32,
-        _mm_setzero_si128, _mm_storeu_si128, _mm_sub_epi16, _mm_unpackhi_epi16, _mm_unpacklo_epi16,
-    };
-    let two =
-        |low: i16, high: i16| _mm_set1_epi32((i32::from(low) & 0xffff) | (i32::from(high) << 16));
-    let [a, b, c, d] = taps;
-    let expects = [two(a.expect, b.expect), two(c.expect, d.expect)];
-    let predicts = [two(a.predict, b.predict), two(c.predict, d.predict)];
-    let signed = taps.iter().any(|tap| tap.predict != 0);
-    let (expected, rest_e) = expected.as_chunks_mut::<8>();
-    let (predicted, rest_p) = predicted.as_chunks_mut::<8>();
-    let rows = taps.map(|tap| tap.row.as_chunks::<8>());
-    let [(a, _), (b, _), (c, _), (d, _)] = rows;
-    let zero = _mm_setzero_si128();
-    let sums = expected.iter_mut().zip(predicted);
-    let values = a.iter().zip(b).zip(c.iter().zip(d));
-    for ((e, p), ((a, b), (c, d))) in sums.zip(values) {
-        let at_e = e.as_mut_ptr().cast::<__m128i>();
-        let at_p = p.as_mut_ptr().cast::<__m128i>();
-        // SAFETY: the sums are pieces of 32 bytes, the values of 16, and loads and stores need no alignment.
-        #[expect(unsafe_code, reason = "loads and stores through pointers")]
-        unsafe {
-            let [a, b, c, d] = [a, b, c, d].map(|v| _mm_loadu_si128(v.as_ptr().cast::<__m128i>()));
-            if signed {
-                let low = _mm_add_epi32(
-                    _mm_madd_epi16(_mm_unpacklo_epi16(a, b), predicts[0]),
-                    _mm_madd_epi16(_mm_unpacklo_epi16(c, d), predicts[1]),
-                );
-                let high = _mm_add_epi32(
-                    _mm_madd_epi16(_mm_unpackhi_epi16(a, b), predicts[0]),
-                    _mm_madd_epi16(_mm_unpackhi_epi16(c, d), predicts[1]),
-                );
-                _mm_storeu_si128(at_p, _mm_add_epi32(_mm_loadu_si128(at_p), low));
-                let at_p = at_p.add(1);
-                _mm_storeu_si128(at_p, _mm_add_epi32(_mm_loadu_si128(at_p), high));
-            }
-            let [a, b, c, d] = [a, b, c, d].map(|v| _mm_max_epi16(v, _mm_sub_epi16(zero, v)));
-            let low = _mm_add_epi32(
-                _mm_madd_epi16(_mm_unpacklo_epi16(a, b), expects[0]),
-                _mm_madd_epi16(_mm_unpacklo_epi16(c, d), expects[1]),
-            );
-            let high = _mm_add_epi32(
-                _mm_madd_epi16(_mm_unpackhi_epi16(a, b), expects[0]),
-                _mm_madd_epi16(_mm_unpackhi_epi16(c, d), expects[1]),
-            );
-            _mm_storeu_si128(at_e, _mm_add_epi32(_mm_loadu_si128(at_e), low));
-            let at_e = at_e.add(1);
-            _mm_storeu_si128(at_e, _mm_add_epi32(_mm_loadu_si128(at_e), high));
-        }
-    }
-    for (tap, (_, row)) in taps.into_iter().zip(rows) {
-        add_scalar(Tap { row, ..tap }, rest_e, rest_p);
-    }
-}
-
 #[cfg(test)]
 mod tests {
     #![allow(
@@ -374,28 +260,5 @@ mod tests {
         assert_eq!(expected_class(1024), (25, 1));
         assert_eq!(expected_class(2048).1, 2);
         assert!(expected_class(u32::MAX).1 <= 23);
-    }
-
-    #[test]
-    fn every_instruction_set_gives_the_same_sums() {
-        let cells: Vec<i16> = (0..900_i32)
-            .map(|i| i16::try_from(i * i * 77 % 65_535 - 32_767).unwrap())
-            .collect();
-        for length in [0, 1, 7, 8, 9, 100] {
-            let taps: Vec<Tap<'_>> = (0..7)
-                .map(|i| Tap {
-                    row: &cells[i * 100..i * 100 + length],
-                    expect: i16::try_from(i * i * 5 + 1).unwrap(),
-                    predict: i16::try_from(i * 37).unwrap() - 150,
-                })
-                .collect();
-            let (mut sums, mut signed) = (vec![9; length], vec![7; length]);
-            weighted_sums(&taps, -5, &mut sums, &mut signed);
-            let (mut expected, mut predicted) = (vec![0; length], vec![-5; length]);
-            for tap in taps {
-                add_scalar(tap, &mut expected, &mut predicted);
-            }
-            assert_eq!((sums, signed), (expected, predicted));
-        }
     }
 }

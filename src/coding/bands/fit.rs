@@ -35,7 +35,7 @@ pub(super) struct Code {
 pub(super) const HINT: usize = TAPS;
 /// Place of a neighbour that always is one step of the new shift: rounding gives most wavelet details a mean above 0.
 pub(super) const BIAS: usize = TAPS + 1;
-/// All weights.
+/// All weights, a multiple of 4.
 pub(super) const WEIGHTS: usize = TAPS + 2;
 
 /// Codes of the weights of all neighbours, of the caller's prediction, and of the bias.
@@ -118,7 +118,7 @@ pub(super) struct Before<'a> {
 }
 
 impl Before<'_> {
-    fn fresh_value(&self, x: usize, y: usize) -> f64 {
+    fn fresh_value(&self, x: usize, y: usize) -> f32 {
         if x >= self.band.width || y >= self.band.height {
             return 0.0;
         }
@@ -126,12 +126,12 @@ impl Before<'_> {
         self.middle(value.unwrap_or(0))
     }
 
-    fn middle(&self, value: i32) -> f64 {
+    fn middle(&self, value: i32) -> f32 {
         let magnitude = value.unsigned_abs();
-        f64::from(middle(magnitude, value < 0, u32::from(self.new)))
+        f32::from(middle(magnitude, value < 0, u32::from(self.new)))
     }
 
-    fn neighbours(&self, x: usize, y: usize) -> [f64; WEIGHTS] {
+    fn neighbours(&self, x: usize, y: usize) -> [f32; WEIGHTS] {
         let mut found = [0.0; WEIGHTS];
         let up = |value: usize, by: i8| value.wrapping_add_signed(-isize::from(by));
         found[0] = self.fresh_value(x.wrapping_sub(1), y);
@@ -142,7 +142,7 @@ impl Before<'_> {
             *out = if i < FIRST_OLD {
                 self.fresh_value(x, y)
             } else {
-                grid.map_or(0.0, |g| f64::from(g.cell(x, y)))
+                grid.map_or(0.0, |g| f32::from(g.cell(x, y)))
             };
         }
         let references = self.band.references.iter();
@@ -150,15 +150,15 @@ impl Before<'_> {
             *out = self.reference(r, x, y);
         }
         let hint = self.hints.get(y * self.band.width + x).copied();
-        found[HINT] = f64::from(hint.unwrap_or(0)) / 8.0;
+        found[HINT] = f32::from(hint.unwrap_or(0)) / 8.0;
         found
     }
 
-    fn reference(&self, r: &Reference, x: usize, y: usize) -> f64 {
+    fn reference(&self, r: &Reference, x: usize, y: usize) -> f32 {
         let x = scaled(x, r.shift_x).wrapping_add_signed(isize::from(r.right));
         let y = scaled(y, r.shift_y).wrapping_add_signed(isize::from(r.down));
         let grid = self.grids.get(r.band);
-        grid.map_or(0.0, |grid| f64::from(grid.cell(x, y)))
+        grid.map_or(0.0, |grid| f32::from(grid.cell(x, y)))
     }
 
     /// The weights that foretell the magnitudes of this visit best, or nothing for a band too small to tell.
@@ -169,7 +169,7 @@ impl Before<'_> {
         if self.significant < FITTED {
             return None;
         }
-        let unit = f64::from(1_u32 << self.new);
+        let unit = unit(self.new);
         let predicts = self.significant >= PREDICTED;
         let mut expect = System::default();
         let mut predict = System::default();
@@ -184,8 +184,8 @@ impl Before<'_> {
                 continue;
             }
             let mut around = self.neighbours(at % self.band.width, at / self.band.width);
-            let magnitudes = around.map(f64::abs);
-            let mean = magnitudes.iter().sum::<f64>() / 8.0 + unit * 0.5;
+            let magnitudes = around.map(f32::abs);
+            let mean = magnitudes.iter().sum::<f32>() / 8.0 + unit * 0.5;
             let importance = 1.0 / (mean * mean);
             let target = self.middle(value);
             expect.add(&magnitudes, target.abs(), importance);
@@ -204,38 +204,63 @@ impl Before<'_> {
     }
 }
 
+/// One step of a shift.
+fn unit(shift: u8) -> f32 {
+    (0..shift).fold(1.0, |unit, _| unit * 2.0)
+}
+
 /// The normal equations of a least squares problem.
 #[derive(Debug, Default)]
 struct System {
-    products: [[f64; WEIGHTS]; WEIGHTS],
-    wanted: [f64; WEIGHTS],
+    products: [[f32; WEIGHTS]; WEIGHTS],
+    wanted: [f32; WEIGHTS],
 }
 
 impl System {
-    fn add(&mut self, around: &[f64; WEIGHTS], target: f64, importance: f64) {
+    fn add(&mut self, around: &[f32; WEIGHTS], target: f32, importance: f32) {
         let rows = self.products.iter_mut().zip(&mut self.wanted).zip(around);
-        for ((row, wanted), value) in rows {
+        for (i, ((row, wanted), value)) in rows.enumerate() {
             if *value != 0.0 {
                 let scaled = value * importance;
                 *wanted += scaled * target;
-                row.iter_mut()
-                    .zip(around)
-                    .for_each(|(p, a)| *p += scaled * a);
+                // Up to the diagonal in whole vectors; the rest is the same.
+                let (fours, _) = row.as_chunks_mut::<4>();
+                let (values, _) = around.as_chunks::<4>();
+                for (products, values) in fours.iter_mut().zip(values).take(i / 4 + 1) {
+                    for (product, value) in products.iter_mut().zip(values) {
+                        *product += scaled * value;
+                    }
+                }
+            }
+        }
+    }
+
+    /// What lies above the diagonal, from what lies below.
+    fn complete(&mut self) {
+        for i in 0..WEIGHTS {
+            for j in 0..i {
+                let below = self.products.get(i).and_then(|row| row.get(j)).copied();
+                let above = self.products.get_mut(j).and_then(|row| row.get_mut(i));
+                if let (Some(above), Some(below)) = (above, below) {
+                    *above = below;
+                }
             }
         }
     }
 
     /// The solution with no weight below `least`, by coordinate descent.
-    fn solve(&self, least: f64) -> [f64; WEIGHTS] {
+    fn solve(mut self, least: f64) -> [f64; WEIGHTS] {
+        self.complete();
         let mut solution = [0.0; WEIGHTS];
         for _ in 0..ROUNDS {
             for (i, (row, wanted)) in self.products.iter().zip(&self.wanted).enumerate() {
-                let own = row.get(i).copied().unwrap_or(0.0);
+                let own = row.get(i).map_or(0.0, |own| f64::from(*own));
                 let (Some(&old), true) = (solution.get(i), own > 0.0) else {
                     continue;
                 };
-                let sum: f64 = row.iter().zip(&solution).map(|(p, s)| p * s).sum();
-                let best = (old + (wanted - sum) / (own * 1.001)).clamp(least, 1.5);
+                let sum = row.iter().zip(&solution).map(|(p, s)| f64::from(*p) * s);
+                let best = (old + (f64::from(*wanted) - sum.sum::<f64>()) / (own * 1.001))
+                    .clamp(least, 1.5);
                 if let Some(entry) = solution.get_mut(i) {
                     *entry = best;
                 }

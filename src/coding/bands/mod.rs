@@ -43,6 +43,7 @@ mod plan;
 mod prior;
 mod recon;
 mod rows;
+mod sums;
 mod visit;
 
 pub use code::{decode, encode};
@@ -51,6 +52,7 @@ pub use layout::{Band, Layout, Reference};
 pub use plan::{Measure, Plan, log2_64, shifts_at};
 pub use prior::Prior;
 pub use recon::Survey;
+pub use sums::sum_of_four;
 
 /// The shift of a band of which nothing is known.
 pub const UNKNOWN: u8 = 31;

@@ -66,7 +66,14 @@ impl Plan {
         Self { shifts }
     }
 
-    /// Number of layers, at least one.
+    /// Its first layers alone.
+    #[must_use]
+    pub fn first(mut self, layers: usize) -> Self {
+        self.shifts.truncate(layers);
+        self
+    }
+
+    /// Number of layers.
     #[must_use]
     pub fn layers(&self) -> usize {
         self.shifts.len()

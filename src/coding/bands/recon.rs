@@ -119,13 +119,24 @@ impl Tail {
         let mut counts = vec![0; COUNTED];
         let mut large = Vec::new();
         let mut greatest = 0;
-        for value in values {
-            let magnitude = value.unsigned_abs();
-            greatest = greatest.max(magnitude);
-            match counts.get_mut(magnitude as usize) {
-                Some(count) => *count += 1,
-                None => large.push(magnitude),
+        let mut zeros = 0;
+        for values in values.chunks(8) {
+            // Most are zeros.
+            if values.iter().fold(0, |any, value| any | value) == 0 {
+                zeros += values.len();
+                continue;
             }
+            for value in values {
+                let magnitude = value.unsigned_abs();
+                greatest = greatest.max(magnitude);
+                match counts.get_mut(magnitude as usize) {
+                    Some(count) => *count += 1,
+                    None => large.push(magnitude),
+                }
+            }
+        }
+        if let Some(count) = counts.first_mut() {
+            *count += u32::try_from(zeros).unwrap_or(0);
         }
         let used = (greatest as usize + 1).min(COUNTED);
         counts.truncate(used);

@@ -1,9 +1,9 @@
 //! Sums over the neighbours of a whole row, as far as they do not depend on the row itself.
 
 use super::Reference;
-use super::context::{Tap, weighted_sums};
 use super::fit::{BIAS, Code, Codes, HINT, PLACES, TAPS, scaled};
 use super::grid::{Grid, PAD};
+use super::sums::{Tap, weighted_sums};
 
 /// Scratch rows, kept between visits.
 #[derive(Debug, Default)]
