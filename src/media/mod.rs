@@ -1,6 +1,7 @@
-//! Media: containers of pictures and video, their pixels, a recipe for the rest.
+//! Media: containers of pictures, video and sound, their pixels, a recipe for the rest.
 //!
-//! Everything here works on bytes in memory and never trusts a length it has not checked.
+//! Everything here works on bytes in memory, of sound and video a piece at a time, and never trusts a length it has not
+//! checked.
 
 mod bmp;
 mod bytes;
@@ -14,6 +15,7 @@ pub mod png;
 mod pnm;
 pub mod raster;
 pub mod sniff;
+pub mod sound;
 pub mod stack;
 mod tiff;
 pub mod y4m;

@@ -20,12 +20,14 @@ pub enum Kind {
     Gif,
     /// YUV4MPEG2 video.
     Y4m,
-    /// RIFF/RF64 WAVE sound.
+    /// WAVE sound: RIFF, RIFX, RF64 or BW64.
     Wav,
     /// AIFF or AIFF-C sound.
     Aiff,
     /// FLAC sound.
     Flac,
+    /// An `ID3v2` tag; what follows it, mostly MPEG audio and sometimes FLAC, is further than [`sniff`] looks.
+    Id3,
     /// WebP.
     Webp,
     /// ISO base media: MP4, MOV, HEIC, AVIF.
@@ -56,9 +58,16 @@ pub fn sniff(head: &[u8]) -> Option<Kind> {
         _ if at(0, b"II*\0") || at(0, b"MM\0*") => Kind::Tiff,
         _ if at(0, b"GIF87a") || at(0, b"GIF89a") => Kind::Gif,
         _ if at(0, b"YUV4MPEG2 ") => Kind::Y4m,
-        _ if (at(0, b"RIFF") || at(0, b"RF64")) && at(8, b"WAVE") => Kind::Wav,
+        [b'R', b'I', b'F', b'F' | b'X', ..]
+        | [b'R', b'F', b'6', b'4', ..]
+        | [b'B', b'W', b'6', b'4', ..]
+            if at(8, b"WAVE") =>
+        {
+            Kind::Wav
+        }
         _ if at(0, b"FORM") && (at(8, b"AIFF") || at(8, b"AIFC")) => Kind::Aiff,
         _ if at(0, b"fLaC") => Kind::Flac,
+        [b'I', b'D', b'3', 2..=4, ..] => Kind::Id3,
         _ if at(0, b"RIFF") && at(8, b"WEBP") => Kind::Webp,
         _ if at(4, b"ftyp") => Kind::IsoMedia,
         _ if at(0, b"\x1aE\xdf\xa3") => Kind::Matroska,
@@ -91,8 +100,12 @@ mod tests {
             (b"YUV4MPEG2 W1", Some(Kind::Y4m)),
             (b"RIFF\0\0\0\0WAVE", Some(Kind::Wav)),
             (b"RF64\xff\xff\xff\xffWAVE", Some(Kind::Wav)),
+            (b"BW64\xff\xff\xff\xffWAVE", Some(Kind::Wav)),
+            (b"RIFX\0\0\0\0WAVE", Some(Kind::Wav)),
             (b"FORM\0\0\0\0AIFC", Some(Kind::Aiff)),
             (b"fLaC", Some(Kind::Flac)),
+            (b"ID3\x04\0\0\0\0\0\0", Some(Kind::Id3)),
+            (b"ID3 is a tag", None),
             (b"RIFF\0\0\0\0WEBP", Some(Kind::Webp)),
             (b"\0\0\0\x18ftypheic", Some(Kind::IsoMedia)),
             (b"\x1aE\xdf\xa3", Some(Kind::Matroska)),

@@ -6,6 +6,7 @@ pub(super) struct BitReader<'a> {
     bytes: &'a [u8],
     /// Next byte to load.
     at: usize,
+    /// Bits loaded; above the first `count` of them there may be others of the stream already.
     held: u64,
     count: u32,
 }
@@ -20,8 +21,18 @@ impl<'a> BitReader<'a> {
         }
     }
 
-    /// Loads until 32 bits or more are held; zeros stand for what is after the end.
+    /// Loads until 56 bits or more are held; zeros stand for what is after the end.
+    #[inline]
     pub(super) fn refill(&mut self) {
+        let rest = self.bytes.get(self.at..).unwrap_or_default();
+        if let Some(word) = rest.first_chunk() {
+            // What of the word does not fit is loaded again later: the same bits in the same places.
+            self.held |= u64::from_le_bytes(*word) << self.count;
+            let bytes = (63 - self.count) / 8;
+            self.at += bytes as usize;
+            self.count += 8 * bytes;
+            return;
+        }
         while self.count <= 56 {
             let byte = self.bytes.get(self.at).copied().unwrap_or(0);
             self.held |= u64::from(byte) << self.count;
@@ -31,12 +42,14 @@ impl<'a> BitReader<'a> {
     }
 
     /// The next `bits` (0..=16) bits; they must have been loaded.
+    #[inline]
     pub(super) fn peek(&self, bits: u32) -> u32 {
         #[expect(clippy::cast_possible_truncation, reason = "masked to 16 bits")]
         let low = (self.held & ((1 << bits) - 1)) as u32;
         low
     }
 
+    #[inline]
     pub(super) fn skip(&mut self, bits: u32) {
         self.held >>= bits;
         self.count -= bits.min(self.count);

@@ -6,6 +6,8 @@ use super::{Kind, Stream};
 
 /// Tokens of the first round; each further round looks at four times as many.
 const FIRST: usize = 4096;
+/// Tokens of the last round; settings that are still alike then hardly ever differ.
+const LAST: usize = 16 * FIRST;
 /// Settings that stay in after the first round.
 const KEPT: usize = 6;
 
@@ -30,19 +32,21 @@ pub(super) fn estimate(stream: &Stream, window: u32) -> Params {
     let mut kept = candidates(stream, window);
     let base = kept.last().copied().unwrap_or_else(|| Params::level(6));
     let total: usize = stream.blocks.iter().map(|b| b.tokens.len()).sum();
+    let mut predictor = Predictor::new(&stream.plain, &base, 0);
     let mut sample = FIRST;
     while kept.len() > 1 {
         let mut best = usize::MAX;
         let mut scored = Vec::new();
         for params in kept {
             let limit = best.saturating_add(best / 8 + 4);
-            let misses = misses(stream, &params, sample, limit);
+            let misses = misses(stream, &mut predictor, &params, sample, limit);
             best = best.min(misses);
             scored.push((misses, params));
         }
         if sample == FIRST && best * 64 > sample.min(total) {
             for params in weighed(&base) {
-                let misses = misses(stream, &params, sample, best.saturating_add(best / 8 + 4));
+                let limit = best.saturating_add(best / 8 + 4);
+                let misses = misses(stream, &mut predictor, &params, sample, limit);
                 best = best.min(misses);
                 scored.push((misses, params));
             }
@@ -52,7 +56,7 @@ pub(super) fn estimate(stream: &Stream, window: u32) -> Params {
         scored.sort_by_key(|(misses, _)| *misses);
         scored.truncate(KEPT);
         kept = scored.into_iter().map(|(_, params)| params).collect();
-        if sample >= total {
+        if sample >= total.min(LAST) {
             break;
         }
         sample *= 4;
@@ -163,8 +167,14 @@ fn weighed(base: &Params) -> Vec<Params> {
 }
 
 /// How many of the first `sample` tokens are predicted wrongly; stops at `limit`.
-fn misses(stream: &Stream, params: &Params, sample: usize, limit: usize) -> usize {
-    let mut predictor = Predictor::new(&stream.plain, params);
+fn misses(
+    stream: &Stream,
+    predictor: &mut Predictor<'_>,
+    params: &Params,
+    sample: usize,
+    limit: usize,
+) -> usize {
+    predictor.restart(params);
     let (mut misses, mut left) = (0, sample);
     for block in &stream.blocks {
         if let Kind::Stored { length, .. } = block.kind {

@@ -1,7 +1,7 @@
 //! What zlib would write next after any tokens: the two evaluations of `deflate.c`.
 
 use super::Token;
-use super::chains::{Chains, Match};
+use super::chains::{Chains, Match, REACH};
 use super::params::{MAX_CHAIN, Method, Params};
 
 /// Predicts the tokens of `plain`.
@@ -19,16 +19,26 @@ pub(super) struct Predictor<'a> {
 }
 
 impl<'a> Predictor<'a> {
-    /// A predictor at the beginning of a content of less than 2^31 bytes.
-    pub(super) fn new(plain: &'a [u8], params: &Params) -> Self {
+    /// A predictor of a content of less than 2^31 bytes that goes on at byte `start`: at the beginning, or with a method
+    /// that enters all positions after any match, as if it had come there by itself.
+    pub(super) fn new(plain: &'a [u8], params: &Params, start: usize) -> Self {
         Self {
             plain,
             params: *params,
-            chains: Chains::new(params),
-            at: 0,
+            chains: Chains::new(params, start.saturating_sub(REACH)),
+            at: start,
             known: None,
             ahead: None,
         }
+    }
+
+    /// Goes back to the beginning with other settings.
+    pub(super) fn restart(&mut self, params: &Params) {
+        self.params = *params;
+        self.chains.restart(params, 0);
+        self.at = 0;
+        self.known = None;
+        self.ahead = None;
     }
 
     /// Becomes a copy of another predictor of the same content and settings, without taking memory.
@@ -191,15 +201,7 @@ impl<'a> Predictor<'a> {
             Method::Lazy if best >= self.params.good as usize => self.params.chain >> 2,
             _ => self.params.chain,
         };
-        let found = self
-            .chains
-            .search(self.plain, at, best, chain, &self.params);
-        let short = found.length < self.params.shortest as usize
-            || found.length == 3 && found.dist > self.params.too_far as usize;
-        if self.params.method != Method::Greedy && short {
-            return Match::default();
-        }
-        found
+        self.chains.search(self.plain, at, best, chain)
     }
 }
 

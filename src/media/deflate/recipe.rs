@@ -1,8 +1,18 @@
 //! Recipes: settings and what differs from the prediction, one function for both directions.
+//!
+//! ```text
+//! length    of the main stream where streams of parts follow it, else 0: seven bits a byte, the lowest first, the
+//!           highest bit set but in the last byte
+//! main      range coded: settings; with lazy evaluation the number of parts (0 for none), and of each the bytes of
+//!           content and of its stream; then block by block the kind, whether it is full, its tokens if there are no
+//!           parts, its code lengths, whether it is the last; what fills the last byte
+//! parts     their streams, range coded: tokens
+//! ```
 
 use super::chains::LONGEST;
 use super::header::{Counts, HeaderModels};
 use super::params::{Method, Params};
+use super::parts::{self, Parts};
 use super::predict::Predictor;
 use super::trees;
 use super::write::Writer;
@@ -13,11 +23,16 @@ use crate::coding::binary::{Bit, Coder, Decoder, Encoder, Number, Symbol};
 pub(super) fn write(stream: &Stream, params: &Params) -> Result<Vec<u8>, Error> {
     let mut coder = Encoder::new();
     let params = params.code(&mut coder);
-    let mut models = Models::new(&stream.plain, &params);
+    let parts = parts::write(&mut coder, stream, &params)?;
+    let source = match parts {
+        None => Source::inline(&stream.plain, &params),
+        Some(_) => Source::Given,
+    };
+    let mut models = Models::new(&stream.plain, &params, source);
     for block in &stream.blocks {
         models.block(&mut coder, Some(block))?;
     }
-    if models.predictor.at() != stream.plain.len() {
+    if models.at != stream.plain.len() {
         return Err(Error::Format("tokens that are not the content"));
     }
     let mut ending = models.ending;
@@ -25,18 +40,49 @@ pub(super) fn write(stream: &Stream, params: &Params) -> Result<Vec<u8>, Error> 
     if stream.pad != 0 {
         coder.raw(u32::from(stream.pad), 8);
     }
-    Ok(coder.finish())
+    let main = coder.finish();
+    let parts = parts.unwrap_or_default();
+    // The length of what comes before the parts, 0 where there are none: seven bits a byte, the lowest first.
+    let mut length = if parts.is_empty() { 0 } else { main.len() };
+    let mut recipe = Vec::new();
+    while length > 0x7f {
+        recipe.push(length.to_le_bytes()[0] | 0x80);
+        length >>= 7;
+    }
+    recipe.push(length.to_le_bytes()[0]);
+    recipe.extend(main);
+    recipe.extend(parts);
+    Ok(recipe)
+}
+
+/// The main stream of a recipe, and those of its parts.
+fn split(recipe: &[u8]) -> Result<(&[u8], &[u8]), Error> {
+    let wrong = Error::Format("a recipe without its length");
+    let end = recipe.iter().take(5).position(|byte| *byte < 0x80);
+    let (digits, rest) = recipe
+        .split_at_checked(end.ok_or(wrong)? + 1)
+        .ok_or(wrong)?;
+    let digits = digits.iter().rev();
+    match digits.fold(0, |length, digit| length << 7 | usize::from(digit & 0x7f)) {
+        0 => Ok((rest, &[])),
+        length => rest.split_at_checked(length).ok_or(wrong),
+    }
 }
 
 /// The stream of at most `limit` bytes that a recipe makes of its content.
 pub(super) fn read(plain: &[u8], recipe: &[u8], limit: usize) -> Result<Vec<u8>, Error> {
-    let mut coder = Decoder::new(recipe);
+    let (main, parts) = split(recipe)?;
+    let mut coder = Decoder::new(main);
     let params = Params::level(1).code(&mut coder);
-    let mut models = Models::new(plain, &params);
+    let source = match Parts::read(&mut coder, plain, &params, parts)? {
+        None => Source::inline(plain, &params),
+        Some(parts) => Source::Parts(parts),
+    };
+    let mut models = Models::new(plain, &params, source);
     let mut writer = Writer::default();
     loop {
         let block = models.block(&mut coder, None)?;
-        writer.block(&block, plain, models.predictor.at())?;
+        writer.block(&block, plain, models.at)?;
         if writer.len() > limit {
             return Err(Error::Limit("output"));
         }
@@ -44,7 +90,7 @@ pub(super) fn read(plain: &[u8], recipe: &[u8], limit: usize) -> Result<Vec<u8>,
             break;
         }
     }
-    if models.predictor.at() != plain.len() {
+    if models.at != plain.len() {
         return Err(Error::Format("a recipe for less content"));
     }
     let mut ending = models.ending;
@@ -62,7 +108,7 @@ pub(super) fn read(plain: &[u8], recipe: &[u8], limit: usize) -> Result<Vec<u8>,
 
 /// Compresses content as these settings say.
 pub(super) fn compress(plain: &[u8], params: &Params) -> Vec<u8> {
-    let mut predictor = Predictor::new(plain, params);
+    let mut predictor = Predictor::new(plain, params, 0);
     let mut writer = Writer::default();
     loop {
         let start = predictor.at();
@@ -105,12 +151,40 @@ fn kind(tokens: &[Token], length: usize) -> Kind {
     }
 }
 
-/// The models of everything that a recipe may say.
-struct Models<'a> {
-    plain: &'a [u8],
+/// Where the tokens of blocks come from.
+enum Source<'a> {
+    /// The same stream as all else.
+    Inline(Box<Inline<'a>>),
+    /// The streams of parts.
+    Parts(Parts<'a>),
+    /// The blocks themselves, when they are written in parts.
+    Given,
+}
+
+/// Tokens coded between the blocks' own fields.
+struct Inline<'a> {
     predictor: Predictor<'a>,
     /// A second one that runs ahead through stored blocks, when encoding.
     ahead: Option<Predictor<'a>>,
+    tokens: TokenModels,
+}
+
+impl<'a> Source<'a> {
+    fn inline(plain: &'a [u8], params: &Params) -> Self {
+        Self::Inline(Box::new(Inline {
+            predictor: Predictor::new(plain, params, 0),
+            ahead: None,
+            tokens: TokenModels::new(),
+        }))
+    }
+}
+
+/// The models of everything that a recipe may say.
+struct Models<'a> {
+    plain: &'a [u8],
+    source: Source<'a>,
+    /// Where the next block begins.
+    at: usize,
     block: u32,
     /// Kinds by the kind before.
     kinds: [Symbol<2>; 3],
@@ -122,16 +196,15 @@ struct Models<'a> {
     last: [Bit; 2],
     padded: Bit,
     ending: Bit,
-    tokens: TokenModels,
     header: HeaderModels,
 }
 
 impl<'a> Models<'a> {
-    fn new(plain: &'a [u8], params: &Params) -> Self {
+    fn new(plain: &'a [u8], params: &Params, source: Source<'a>) -> Self {
         Self {
             plain,
-            predictor: Predictor::new(plain, params),
-            ahead: None,
+            source,
+            at: 0,
             block: params.block,
             kinds: [Symbol::new(), Symbol::new(), Symbol::new()],
             kind: match params.method {
@@ -143,7 +216,6 @@ impl<'a> Models<'a> {
             last: [Bit::new(); 2],
             padded: Bit::new(),
             ending: Bit::new(),
-            tokens: TokenModels::new(),
             header: HeaderModels::new(),
         }
     }
@@ -175,7 +247,7 @@ impl<'a> Models<'a> {
             _ => return Err(Error::Format("a block of no kind")),
         };
         let [inside, end] = &mut self.last;
-        let model = if self.predictor.at() < self.plain.len() {
+        let model = if self.at < self.plain.len() {
             inside
         } else {
             end
@@ -190,23 +262,28 @@ impl<'a> Models<'a> {
             Some(Kind::Stored { length, pad }) => (*length, *pad),
             _ => (0, 0),
         };
-        let rest = self.plain.len().saturating_sub(self.predictor.at());
+        let Source::Inline(source) = &mut self.source else {
+            return Err(Error::Format("a stored block among parts"));
+        };
+        let predictor = &mut source.predictor;
+        let rest = self.plain.len().saturating_sub(predictor.at());
         let as_expected = given.is_none_or(|_| {
-            let ahead = self.ahead.get_or_insert_with(|| self.predictor.clone());
-            ahead.copy(&self.predictor);
+            let ahead = source.ahead.get_or_insert_with(|| predictor.clone());
+            ahead.copy(predictor);
             ahead.fill(self.block as usize) == usize::from(length)
         });
         let length = if coder.bit(&mut self.full, as_expected) {
-            let expected = self.predictor.fill(self.block as usize);
+            let expected = predictor.fill(self.block as usize);
             u16::try_from(expected).map_err(|_| Error::Format("a long stored block"))?
         } else {
             let length = u16::try_from(coder.raw(u32::from(length), 16)).unwrap_or(0);
             if usize::from(length) > rest {
                 return Err(Error::Format("a stored block past the content"));
             }
-            self.predictor.skip(usize::from(length));
+            predictor.skip(usize::from(length));
             length
         };
+        self.at = predictor.at();
         let mut value = 0;
         if coder.bit(&mut self.padded, pad != 0) {
             value = u8::try_from(coder.raw(u32::from(pad), 7)).unwrap_or(0);
@@ -223,7 +300,7 @@ impl<'a> Models<'a> {
                 .iter()
                 .map(|token| usize::from(token.length()))
                 .sum();
-            let ends = self.predictor.at() + bytes >= self.plain.len();
+            let ends = self.at + bytes >= self.plain.len();
             count == self.block as usize || (ends && count < self.block as usize)
         });
         let limit = if coder.bit(&mut self.full, full) {
@@ -231,27 +308,33 @@ impl<'a> Models<'a> {
         } else {
             let count = given.map_or(0, |block| block.tokens.len());
             let count = self.count.code(coder, u32::try_from(count).unwrap_or(0)) as usize;
-            if count > self.plain.len().saturating_sub(self.predictor.at()) {
+            if count > self.plain.len().saturating_sub(self.at) {
                 return Err(Error::Format("more tokens than content"));
             }
             count
         };
-        let mut tokens = Vec::new();
-        while tokens.len() < limit && self.predictor.at() < self.plain.len() {
-            let given = given
-                .and_then(|block| block.tokens.get(tokens.len()))
-                .copied();
-            let token = self
-                .tokens
-                .code(coder, &mut self.predictor, self.plain, given)?;
-            tokens.push(token);
-        }
+        let tokens = match &mut self.source {
+            Source::Inline(source) => {
+                let mut tokens = Vec::new();
+                let predictor = &mut source.predictor;
+                while tokens.len() < limit && predictor.at() < self.plain.len() {
+                    let given = given.and_then(|block| block.tokens.get(tokens.len()));
+                    let models = &mut source.tokens;
+                    tokens.push(models.code(coder, predictor, self.plain, given.copied())?);
+                }
+                tokens
+            }
+            Source::Parts(parts) => parts.take(limit)?,
+            Source::Given => given.map_or_else(Vec::new, |block| block.tokens.clone()),
+        };
+        let bytes: usize = tokens.iter().map(|token| usize::from(token.length())).sum();
+        self.at += bytes;
         Ok(tokens)
     }
 }
 
 /// The models of tokens.
-struct TokenModels {
+pub(super) struct TokenModels {
     /// Whether the prediction is right, by what is predicted and the two outcomes before.
     hits: [Bit; 64],
     history: usize,
@@ -267,7 +350,7 @@ struct TokenModels {
 }
 
 impl TokenModels {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         Self {
             hits: [Bit::new(); 64],
             history: 0,
@@ -279,7 +362,8 @@ impl TokenModels {
         }
     }
 
-    fn code(
+    /// Codes one token.
+    pub(super) fn code(
         &mut self,
         coder: &mut impl Coder,
         predictor: &mut Predictor<'_>,

@@ -117,6 +117,32 @@ fn a_usual_stream_costs_few_bytes() {
 }
 
 #[test]
+fn a_long_stream_is_taken_apart_in_parts() {
+    let plain = content(1_500_000);
+    // Wrong settings, so that the parts have something to say.
+    for params in [
+        Params::level(6),
+        Params {
+            nice: 20,
+            too_far: 1000,
+            ..Params::level(9)
+        },
+    ] {
+        let stream = recipe::compress(&plain, &params);
+        let analysis = analyse(&stream, plain.len(), 1 << 15).unwrap();
+        // The length of the main stream is there where parts follow it.
+        let recipe = analysis.recipe;
+        assert!(recipe.len() < 60 || recipe[0] > 0, "{}", recipe.len());
+        assert!(recreate(&plain, &recipe, stream.len()).unwrap() == stream);
+        // Each part alone, and all of them cut short.
+        for end in [0, 1, recipe.len() / 2, recipe.len() - 1] {
+            let cut = recreate(&plain, &recipe[..end], stream.len());
+            assert!(cut.is_err() || cut.is_ok_and(|cut| cut.len() <= stream.len()));
+        }
+    }
+}
+
+#[test]
 fn short_contents() {
     for length in 0..300 {
         let plain = content(length);

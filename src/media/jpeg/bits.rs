@@ -133,6 +133,26 @@ impl<'a> BitWriter<'a> {
         }
     }
 
+    /// Goes on where [`BitWriter::suspend`] stopped: with so many bits (0..=7) that fill no byte yet.
+    pub(super) fn resume(out: &'a mut Vec<u8>, count: u8, bits: u8) -> Self {
+        let mut writer = Self::new(out);
+        writer.put(
+            u32::from(bits) & ((1 << (count & 7)) - 1),
+            u32::from(count & 7),
+        );
+        writer
+    }
+
+    /// Hands over all whole bytes; returns how many bits are left, and these.
+    pub(super) fn suspend(mut self) -> (u8, u8) {
+        let left = (64 - self.free) % 8;
+        let [.., bits] = self.held.to_be_bytes();
+        self.held >>= left;
+        self.free += left;
+        self.bytes();
+        (u8::try_from(left).unwrap_or(0), bits & ((1 << left) - 1))
+    }
+
     /// Writes the lowest `count` (0..=32) bits of `bits`; those above are zero.
     #[inline]
     pub(super) fn put(&mut self, bits: u32, count: u32) {
@@ -179,6 +199,11 @@ impl<'a> BitWriter<'a> {
     pub(super) fn align(&mut self, pad: u8) {
         let missing = self.missing();
         self.put(u32::from(pad) & ((1 << missing) - 1), missing);
+        self.bytes();
+    }
+
+    /// Hands over the bytes held, which are whole.
+    fn bytes(&mut self) {
         let bytes = (64 - self.free) / 8;
         for byte in self.held.to_be_bytes().into_iter().skip(8 - bytes as usize) {
             self.byte(byte);

@@ -123,14 +123,20 @@ fn put(bits: &mut BitWriter<'_>, code: u32, more: u32, size: u32) {
 }
 
 impl<'a> Sequential<'a> {
-    pub(super) fn new(tables: Vec<(&'a Huffman, &'a Huffman)>) -> Self {
+    /// `previous`: the last DC of each part of the scan.
+    pub(super) fn new(tables: Vec<(&'a Huffman, &'a Huffman)>, previous: [i16; 4]) -> Self {
         Self {
             coder: Coder {
                 tables,
                 failed: false,
             },
-            previous: [0; 4],
+            previous: previous.map(i32::from),
         }
+    }
+
+    /// The last DC of each part of the scan.
+    pub(super) fn previous(&self) -> [i16; 4] {
+        self.previous.map(|dc| i16::try_from(dc).unwrap_or(0))
     }
 }
 

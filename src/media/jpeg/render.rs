@@ -347,7 +347,7 @@ fn write_scan(
     }
     payload.extend_from_slice(&[0, 63, 0]);
     segment(out, code::SOS, &payload);
-    let mut writer = Sequential::new(of_parts);
+    let mut writer = Sequential::new(of_parts, [0; 4]);
     let mut bits = BitWriter::new(out);
     for_each_block(frame, planes, scan, |part, block| {
         writer.block(&mut bits, part, 0, block);

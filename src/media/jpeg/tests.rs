@@ -339,3 +339,44 @@ fn orientation_is_found_in_both_byte_orders() {
     }
     assert_eq!(orientation(b"http://ns.adobe.com/xap/1.0/\0"), None);
 }
+
+#[test]
+fn any_rows_are_written_without_those_before() {
+    let mut cut = 0;
+    for (name, file) in vectors() {
+        let changed = (0..12).map(|seed| mutated(&file, &mut Random(seed)));
+        for (seed, file) in std::iter::once(file.clone()).chain(changed).enumerate() {
+            let Ok(jpeg) = parse(&file) else { continue };
+            let mut whole = Vec::new();
+            if write(&jpeg.planes, &jpeg.recipe, &mut whole, file.len()).is_err() {
+                continue;
+            }
+            let Some(rows) = Rows::new(&jpeg.recipe).unwrap() else {
+                continue;
+            };
+            let component = &jpeg.frame.components[0];
+            let all = component.rows / usize::from(component.v);
+            let mut random = Random(seed as u64);
+            let mut again = jpeg.recipe.pieces[0].clone();
+            let (mut from, mut start) = (0, Start::default());
+            while from < all {
+                let to = (from + 1 + random.below(4)).min(all);
+                println!("{name}, change {seed}, rows {from}..{to} of {all}");
+                let blocks = jpeg.planes.iter().zip(&jpeg.frame.components);
+                let blocks = blocks.map(|(plane, c)| {
+                    let row = usize::from(c.v) * c.stride;
+                    &plane[from * row..to * row]
+                });
+                let blocks: Vec<&[Block]> = blocks.collect();
+                let limit = file.len();
+                start = rows
+                    .write(&blocks, from..to, start, &mut again, limit)
+                    .unwrap();
+                (from, cut) = (to, cut + 1);
+            }
+            again.extend_from_slice(&jpeg.recipe.pieces[1]);
+            assert!(again == whole);
+        }
+    }
+    assert!(cut > 100, "{cut}");
+}
