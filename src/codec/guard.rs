@@ -1,4 +1,4 @@
-//! A net under decoders: one that panics on hostile layers costs its own file an error, not the daemon a thread.
+//! A net under decoders: one that panics costs its own file an error, not the daemon a thread.
 
 use std::fmt;
 use std::ops::Range;

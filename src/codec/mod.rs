@@ -5,14 +5,18 @@
 //! kernel. Layers are spooled: they may be written in turns, segment after segment of a content of any length.
 //! A decoder verifies what it returns: bytes it cannot prove are an error or are declared degraded, never silent.
 
+pub mod audio;
+mod coarse;
 mod first;
 pub mod guard;
 pub mod image;
 pub mod jpeg;
+mod psnr;
 #[allow(dead_code, reason = "for media with a time axis, which are to come")]
 mod segments;
 pub mod stored;
 pub mod thumbnail;
+pub mod video;
 
 use std::fmt;
 use std::io;
@@ -229,7 +233,13 @@ pub fn by_name(name: &str) -> Option<&'static dyn Codec> {
     all().find(|codec| codec.name() == name)
 }
 
-const ALL: &[&dyn Codec] = &[&stored::Stored, &image::Image, &jpeg::JpegCodec];
+const ALL: &[&dyn Codec] = &[
+    &stored::Stored,
+    &image::Image,
+    &jpeg::JpegCodec,
+    &audio::Audio,
+    &video::Video,
+];
 
 /// All codecs, and in tests one for them.
 fn all() -> impl Iterator<Item = &'static dyn Codec> {

@@ -59,7 +59,7 @@ impl<'a> Reader<'a> {
 
     /// A small picture from the first layer; `None` where that shows nothing.
     pub(super) fn thumbnail(&self) -> Result<Option<Vec<u8>>, CodecError> {
-        if self.settings.shown == 0 {
+        if self.settings.layers() == 1 {
             return Ok(None);
         }
         let planes = self.pixels(&[self.layer(0)?], None)?;
@@ -146,7 +146,7 @@ impl<'a> Reader<'a> {
     /// The pixels in the first layers. `last`: those in the last one, if it is there.
     fn pixels(&self, layers: &[Vec<u8>], last: Option<&[u8]>) -> Result<Planes, CodecError> {
         let mut parts: Vec<&[u8]> = Vec::new();
-        for (number, layer) in layers.iter().enumerate().take(self.settings.shown) {
+        for (number, layer) in layers.iter().enumerate().take(self.settings.layers() - 1) {
             let part = layer.get(self.settings.before(number)..);
             parts.push(part.ok_or_else(|| bad(format_args!("layer {number} ends early")))?);
         }

@@ -4,7 +4,7 @@ use zstd::bulk::Compressor;
 
 use super::pixels::{self, Encoding, Planes};
 use super::settings::{Exact, Settings};
-use super::{MAX_FILE, container, proof};
+use super::{MAX_FILE, PROOF, container, proof};
 use crate::codec::{CodecError, Content, Effort, Encoded, LayerSink, Request};
 use crate::media::picture::{Container, Parts};
 use crate::media::raster::Raster;
@@ -41,10 +41,12 @@ pub(super) fn encode(
     stop(sink)?;
     let shown = parts.raster.expanded();
     drop(std::mem::take(&mut parts.raster.planes));
-    let encoding = coded(shown, previews)?;
-    stop(sink)?;
     let mut packer = Packer::new(request.effort)?;
-    let object = Object::new(container, &parts, encoding, &file, exact, &mut packer)?;
+    let mut as_file = proof(&file).to_vec();
+    as_file.extend(packer.pack(&file)?);
+    let encoding = coded(shown, previews, [as_file.len(), parts.recipe.len()])?;
+    stop(sink)?;
+    let object = Object::new(container, &parts, encoding, as_file, exact, &mut packer)?;
     let stored: usize = object.layers.iter().map(Vec::len).sum();
     if previews == 0 && (object.settings.exact == Exact::File || stored >= size) {
         return Err(declined("nothing gained by coding the pixels"));
@@ -76,14 +78,14 @@ fn apart(container: Container, file: &[u8], previews: usize) -> Result<(Parts, b
     }
 }
 
-fn coded(raster: Raster, previews: usize) -> Result<Encoding, CodecError> {
+fn coded(raster: Raster, previews: usize, sizes: [usize; 2]) -> Result<Encoding, CodecError> {
     let planes = Planes {
         width: raster.stride(),
         height: raster.planes.first().map_or(0, Vec::len) / raster.stride().max(1),
         max: raster.max,
         channels: raster.planes,
     };
-    pixels::encode(&planes, previews).map_err(|e| declined(&e.to_string()))
+    pixels::encode(&planes, previews, sizes).map_err(|e| declined(&e.to_string()))
 }
 
 /// An encoded object.
@@ -97,19 +99,16 @@ impl Object {
         container: Container,
         parts: &Parts,
         encoding: Encoding,
-        file: &[u8],
+        as_file: Vec<u8>,
         exact: bool,
         packer: &mut Packer,
     ) -> Result<Self, CodecError> {
         let Encoding { header, mut layers } = encoding;
         let last = layers.pop().unwrap_or_default();
-        let hash = proof(file);
         // The file itself, against pixels and recipe; what they have in common does not count.
-        let mut as_file = hash.to_vec();
-        as_file.extend(packer.pack(file)?);
         let recipe = u32::try_from(parts.recipe.len()).ok().filter(|_| exact);
         let as_parts = recipe.map(|length| {
-            let mut layer = hash.to_vec();
+            let mut layer = as_file.get(..PROOF).unwrap_or_default().to_vec();
             layer.extend(length.to_le_bytes());
             layer.extend(&parts.recipe);
             layer.extend(&last);
@@ -126,14 +125,6 @@ impl Object {
             Some(layer) => (Exact::Apart, layer),
             None => (Exact::File, as_file),
         };
-        // Exact pixels before an exact file are worth nothing that coarse ones are not.
-        let mut shown = layers.len();
-        if exact == Exact::File && (1..shown).contains(&header.exact_layer) {
-            shown = header.exact_layer;
-            for layer in layers.iter_mut().skip(shown) {
-                layer.clear();
-            }
-        }
         layers.push(last);
         let bulky = |layer: &Vec<u8>| layer.len() >= 8 * colour.len();
         let found = layers.iter().position(bulky);
@@ -143,7 +134,6 @@ impl Object {
             exact,
             container,
             colour_layer,
-            shown,
             head: head.len(),
             colour: colour.len(),
             pixels: header,

@@ -25,7 +25,7 @@
 //! 0       how the last layer holds the file: 0 taken apart, 1 as a file
 //! 1       container: 0 PNG, 1 BMP, 2 PNM or PAM, 3 TIFF, 4 GIF
 //! 2       layer of the colour part
-//! 3       previews with pixels; those after them, but for the last layer, have none
+//! 3       reserved: 0
 //! 4..8    bytes of the head in layer 0
 //! 8..12   bytes of the colour part in its layer
 //! 12..    header of the pixels ([`pixels::Header`]): 16 + 4 bytes per preview
@@ -85,7 +85,7 @@ impl Codec for Image {
         if layers >= settings.layers() {
             return None;
         }
-        let last = layers.min(settings.shown).checked_sub(1)?;
+        let last = layers.checked_sub(1)?;
         let centi_db = settings.pixels.centi_db.get(last).copied()?;
         (centi_db < u16::MAX).then(|| f64::from(centi_db) / 100.0)
     }

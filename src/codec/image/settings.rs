@@ -29,8 +29,6 @@ pub(super) struct Settings {
     pub(super) container: Container,
     /// Layer of the colour part.
     pub(super) colour_layer: usize,
-    /// Previews with pixels.
-    pub(super) shown: usize,
     /// Bytes of the head in layer 0.
     pub(super) head: usize,
     /// Bytes of the colour part in its layer.
@@ -45,12 +43,7 @@ impl Settings {
         let long = |value: usize| u32::try_from(value).unwrap_or(u32::MAX).to_le_bytes();
         let exact = u8::from(self.exact == Exact::File);
         let container = small(container.unwrap_or(0));
-        let mut bytes = vec![
-            exact,
-            container,
-            small(self.colour_layer),
-            small(self.shown),
-        ];
+        let mut bytes = vec![exact, container, small(self.colour_layer), 0];
         bytes.extend(long(self.head));
         bytes.extend(long(self.colour));
         bytes.extend(self.pixels.to_bytes());
@@ -64,7 +57,7 @@ impl Settings {
             exact,
             container,
             colour_layer,
-            shown,
+            0,
             h0,
             h1,
             h2,
@@ -73,7 +66,10 @@ impl Settings {
             c1,
             c2,
             c3,
-        ] = *fixed;
+        ] = *fixed
+        else {
+            return Err(wrong());
+        };
         let length = |bytes| usize::try_from(u32::from_le_bytes(bytes)).map_err(|_| wrong());
         let settings = Self {
             exact: match exact {
@@ -86,18 +82,12 @@ impl Settings {
                 .copied()
                 .ok_or_else(wrong)?,
             colour_layer: usize::from(colour_layer),
-            shown: usize::from(shown),
             head: length([h0, h1, h2, h3])?,
             colour: length([c0, c1, c2, c3])?,
             pixels: Header::parse(rest).map_err(|e| CodecError::Format(format!("image: {e}")))?,
         };
         let previews = settings.pixels.layers() - 1;
-        // All of them but where the file is there too.
-        let fits = match settings.exact {
-            Exact::Apart => settings.shown == previews,
-            Exact::File => settings.shown <= previews,
-        };
-        if settings.colour_layer > previews || !fits {
+        if settings.colour_layer > previews {
             return Err(wrong());
         }
         Ok(settings)

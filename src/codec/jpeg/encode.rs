@@ -4,17 +4,18 @@ use std::ops::Range;
 
 use crate::codec::{CodecError, Content, Effort, Encoded, LayerSink, Request};
 use crate::coding::bands::{self, Hints, Plan};
-use crate::media::jpeg::{self, Frame, Jpeg};
+use crate::media::jpeg::{self, Block, Frame, Jpeg, Rows, Start};
 
 use super::bytes::{number, piece};
 use super::levels::Estimate;
 use super::sample::Sample;
+use super::segments::{Segments, proof};
 use super::strip::Strip;
 use super::ways::{Cut, Dc};
 use super::{MAX_PREVIEWS, MAX_SIZE, STRIP_BYTES, STRIP_COEFFICIENTS, Settings, levels, meta};
 
 /// MCUs that are looked at for measuring, about.
-const SAMPLE: usize = 1024;
+const SAMPLE: usize = 384;
 
 pub(super) fn encode(
     content: &dyn Content,
@@ -28,8 +29,10 @@ pub(super) fn encode(
     let mut file = vec![0; size];
     content.read_at(0, &mut file)?;
     let jpeg = jpeg::parse(&file).map_err(declined)?;
-    proved(&file, &jpeg)?;
     let previews = request.previews.min(MAX_PREVIEWS);
+    let rows = strip_rows(&jpeg, size, previews);
+    let strips = strips(&jpeg.frame, rows);
+    let segments = proved(&file, &jpeg, &strips)?;
     if previews > 0 && jpeg::smallest(&jpeg.frame) > size {
         return Err(declined("a picture of these dimensions takes more bytes"));
     }
@@ -37,12 +40,10 @@ pub(super) fn encode(
         return Err(CodecError::Cancelled);
     }
     let mut settings = Settings {
-        proof: super::proof(&file),
-        rows: strip_rows(&jpeg, size),
+        rows,
         previews: Vec::new(),
     };
     drop(file);
-    let strips = strips(&jpeg.frame, settings.rows);
     let mut split = None;
     if previews > 0 {
         (settings.previews, split) = plan(&jpeg, &strips, previews, sink)?;
@@ -62,7 +63,7 @@ pub(super) fn encode(
             layer.strips.push(bytes);
         }
     }
-    write(&jpeg, layers, request.effort, size, sink)?;
+    write(&jpeg, layers, &segments, request.effort, size, sink)?;
     Ok(Encoded {
         settings: settings.write(),
         layers: previews + 1,
@@ -74,21 +75,64 @@ fn declined(why: impl ToString) -> CodecError {
     CodecError::Declined(why.to_string())
 }
 
-/// Whether the file is written again as it was.
-fn proved(file: &[u8], jpeg: &Jpeg) -> Result<(), CodecError> {
-    let mut again = Vec::with_capacity(file.len());
-    match jpeg::write(&jpeg.planes, &jpeg.recipe, &mut again, file.len()) {
-        Ok(()) if again == file => Ok(()),
-        Ok(()) => Err(declined("its encoder made choices that are not recorded")),
-        Err(error) => Err(declined(error)),
+/// The segments of the file, if it is written again as it was.
+fn proved(file: &[u8], jpeg: &Jpeg, strips: &[Range<usize>]) -> Result<Segments, CodecError> {
+    let pieces = jpeg.recipe.pieces.as_slice();
+    let (head, tail) = (pieces.first(), pieces.last());
+    let (head, tail) = (head.map_or(0, Vec::len), tail.map_or(0, Vec::len));
+    let different = || declined("its encoder made choices that are not recorded");
+    let mut segments = Segments {
+        size: file.len(),
+        ..Segments::default()
+    };
+    let (begin, mut rest) = file.split_at_checked(head).ok_or_else(different)?;
+    segments.proofs.push(proof(begin));
+    let mut again = Vec::new();
+    let Some(rows) = Rows::new(&jpeg.recipe).map_err(declined)? else {
+        jpeg::write(&jpeg.planes, &jpeg.recipe, &mut again, file.len()).map_err(declined)?;
+        if again != file {
+            return Err(different());
+        }
+        segments.proofs.push(proof(rest));
+        return Ok(segments);
+    };
+    segments.parts = rows.parts();
+    let mut start = Start::default();
+    for (index, mcus) in strips.iter().enumerate() {
+        let blocks = jpeg.planes.iter().zip(&jpeg.frame.components);
+        let blocks = blocks.map(|(plane, component)| {
+            let row = |mcu: usize| (mcu * usize::from(component.v)).min(component.rows);
+            let range = row(mcus.start) * component.stride..row(mcus.end) * component.stride;
+            plane.get(range).unwrap_or_default()
+        });
+        let blocks: Vec<&[Block]> = blocks.collect();
+        again.clear();
+        let next = rows.write(&blocks, mcus.clone(), start, &mut again, rest.len());
+        let next = next.map_err(declined)?;
+        let last = index + 1 == strips.len();
+        let (own, after) = if last {
+            (rest, &[][..])
+        } else {
+            rest.split_at_checked(again.len()).ok_or_else(different)?
+        };
+        let coded = own.len().checked_sub(if last { tail } else { 0 });
+        if coded.and_then(|length| own.get(..length)) != Some(&again) {
+            return Err(different());
+        }
+        segments.proofs.push(proof(own));
+        segments.strips.push((start, own.len()));
+        (start, rest) = (next, after);
     }
+    Ok(segments)
 }
 
 /// Rows of MCUs in a strip: as many as make about [`STRIP_BYTES`] of the file.
-fn strip_rows(jpeg: &Jpeg, size: usize) -> usize {
+fn strip_rows(jpeg: &Jpeg, size: usize, previews: usize) -> usize {
+    let [alone, layered] = STRIP_BYTES;
+    let wanted = if previews > 0 { layered } else { alone };
     let rows = mcu_rows(&jpeg.frame);
     let besides: usize = jpeg.recipe.pieces.iter().map(Vec::len).sum();
-    let by_bytes = (size.saturating_sub(besides) + STRIP_BYTES / 2) / STRIP_BYTES;
+    let by_bytes = (size.saturating_sub(besides) + wanted / 2) / wanted;
     let by_coefficients = (jpeg.frame.blocks() * 64).div_ceil(STRIP_COEFFICIENTS);
     rows.div_ceil(by_bytes.max(by_coefficients).max(1)).max(1)
 }
@@ -139,7 +183,8 @@ pub(super) fn plan(
         last = Some(bands);
     }
     let pixels = f64::from(jpeg.frame.width) * f64::from(jpeg.frame.height);
-    let cuts = levels::cuts(&estimate, &samples, pixels, previews);
+    let coarse = levels::coarse(jpeg, &estimate, pixels);
+    let cuts = levels::cuts(&estimate, &samples, pixels, previews, coarse);
     Ok((cuts, last.filter(|_| strips.len() == 1)))
 }
 
@@ -200,6 +245,7 @@ struct Layer {
 fn write(
     jpeg: &Jpeg,
     layers: Vec<Layer>,
+    segments: &Segments,
     effort: Effort,
     size: usize,
     sink: &mut dyn LayerSink,
@@ -218,6 +264,7 @@ fn write(
         if index == previews {
             let recipe = meta::write_recipe(&jpeg.recipe, &jpeg.frame, &shown, effort)?;
             head.extend_from_slice(&recipe);
+            segments.write(&mut head);
         }
         head.extend_from_slice(&layer.lengths);
         let mut length = Vec::new();

@@ -8,14 +8,15 @@
 //! NSDI 2017.) Solved for DC it predicts the difference between neighbours, and with it the finest details of DC's
 //! wavelet, each a difference of two such differences.
 
-use crate::coding::bands::{Hints, Known};
+use crate::coding::bands::{Hints, Known, sum_of_four};
 use crate::media::jpeg::Component;
 
 use super::dc::SHARES;
 use super::strip::{place, zigzag};
 
-/// Bands of seven frequencies, and what one unit of each adds at an edge, in 1/16 of a unit of what is predicted.
-type Taps = [(usize, i32); 7];
+/// Bands of seven frequencies, and what one unit of each adds at an edge, in 1/16 of a unit of what is predicted: at
+/// most 2^12.
+type Taps = [(usize, i16); 7];
 
 /// Where a prediction comes from.
 #[derive(Debug, Clone, Copy, Default)]
@@ -69,7 +70,8 @@ impl Edges {
                 let k = frequency(i);
                 let share = share * step(k) / step(own).max(1) / 64;
                 // Beyond 256 units nothing can be said.
-                *tap = (ac.get(k).copied().unwrap_or(usize::MAX), share.min(1 << 12));
+                let share = i16::try_from(share.min(1 << 12)).unwrap_or(0);
+                *tap = (ac.get(k).copied().unwrap_or(usize::MAX), share);
             }
             taps
         };
@@ -162,17 +164,15 @@ impl Ends {
     }
 
     fn fill(&mut self, known: &Known<'_>, taps: &Taps, y: usize) {
-        self.first.fill(0);
-        self.last.fill(0);
-        for (i, (band, share)) in (1..).zip(taps) {
-            // At the last sample the cosines of odd frequencies are negative.
-            let sign = if i % 2 == 0 { 1 } else { -1 };
-            let ends = self.first.iter_mut().zip(&mut self.last);
-            for ((first, last), value) in ends.zip(known.row(*band, y)) {
-                let add = i32::from(*value) * share;
-                *first += add;
-                *last += sign * add;
-            }
+        let [one, two, three, four, five, six, seven] =
+            taps.map(|(band, share)| (known.row(band, y), share));
+        sum_of_four([one, three, five, seven], &mut self.first);
+        sum_of_four([two, four, six, (&[], 0)], &mut self.last);
+        // At the last sample the cosines of odd frequencies are negative.
+        for (first, last) in self.first.iter_mut().zip(&mut self.last) {
+            let (odd, even) = (*first, *last);
+            *first = even + odd;
+            *last = even - odd;
         }
     }
 }

@@ -1,31 +1,59 @@
 //! The quality of previews: wanted, estimated, measured.
 
+use crate::codec::{coarse, psnr};
 use crate::coding::bands::{Band, Error, Layout, Measure, Survey};
+use crate::media::jpeg::{Block, Jpeg, colour_weights};
 
 use super::sample::{Errors, Sample};
 use super::strip::Strip;
 use super::ways::Cut;
 
-/// Wanted PSNR of the previews in dB, and 10^(dB/10).
-const WANTED: [(u16, f64); 4] = [
-    (22, 158.489_319_246_111_35),
-    (27, 501.187_233_627_272_24),
-    (33, 1_995.262_314_968_879_5),
-    (37, 5_011.872_336_272_725),
-];
 /// What is asked for, so that the wanted is there in spite of measuring samples only.
 const MARGIN: f64 = 0.98;
-/// The square of the largest difference of two samples.
-const PEAK: f64 = 65_025.0;
+/// The largest difference of two samples.
+const PEAK: f64 = 255.0;
 
-/// The mean squared error that each of `previews` layers may have. More than four repeat the last.
-pub(super) fn wanted(previews: usize) -> impl Iterator<Item = f64> {
-    let first = WANTED.len().saturating_sub(previews);
-    let last = WANTED.last().copied().unwrap_or((0, 1.0));
-    let all = WANTED.into_iter().skip(first);
-    all.chain(std::iter::repeat(last))
-        .take(previews)
-        .map(|(_, ratio)| PEAK / ratio * MARGIN)
+/// Pixels of the longer side of a picture of which a coarse view shows nearly all.
+const SMALL: u16 = 80;
+
+/// The mean squared error that each of `previews` layers may have. `coarse`: that of a coarse view.
+fn wanted(previews: usize, coarse: Option<f64>) -> impl Iterator<Item = f64> {
+    let coarse = coarse.filter(|error| *error > 0.0);
+    let coarse = coarse.map(|error| PEAK * PEAK / error);
+    let targets = psnr::targets(previews, coarse).into_iter();
+    targets.map(|ratio| psnr::error(PEAK, MARGIN, ratio))
+}
+
+/// The mean squared error of a coarse view of a picture of so many pixels; `None` where it is hardly larger.
+///
+/// The view is taken of the means of blocks, which is 0.1 to 0.7 dB too good as long as what it may show of the two
+/// lowest frequencies is taken for all of them.
+pub(super) fn coarse(jpeg: &Jpeg, estimate: &Estimate, pixels: f64) -> Option<f64> {
+    if jpeg.frame.width.max(jpeg.frame.height) < 2 * SMALL {
+        return None;
+    }
+    let each = estimate.coefficients.iter().skip(3);
+    let above: f64 = each.map(|measure| measure.error(i16::MAX)).sum();
+    let mut error = above / pixels;
+    let weights = colour_weights(&jpeg.frame);
+    let components = jpeg.planes.iter().zip(&jpeg.frame.components);
+    for ((blocks, component), weight) in components.zip(weights) {
+        let step = component
+            .quantiser
+            .first()
+            .map_or(1, |step| i32::from(*step));
+        // An eighth of DC is the mean of a block, from -128 to 127; here in 256ths from 0.
+        let mean = |block: &Block| {
+            let dc = block.first().map_or(0, |dc| i32::from(*dc));
+            u16::try_from((dc * step * 32 + (128 << 8)).clamp(0, 0xffff)).unwrap_or(0)
+        };
+        let means: Vec<u16> = blocks.iter().map(mean).collect();
+        // No larger than a view, the means are one.
+        let view = coarse::error(&means, component.stride, component.rows).unwrap_or(0.0);
+        let count = as_float(means.len()) * 65_536.0;
+        error += view / count * f64::from(weight) / 1024.0;
+    }
+    Some(error)
 }
 
 /// Squared errors of the bands of all strips by cut, as orthogonal transforms make them.
@@ -95,12 +123,13 @@ const HIGHEST: i32 = 2048 * 64;
 const CORRECTIONS: usize = 6;
 
 /// For each preview the cut, and its PSNR as measured in the samples in hundredths of dB. `pixels` are those of the
-/// picture.
+/// picture, `coarse` the mean squared error of a coarse view of it.
 pub(super) fn cuts(
     estimate: &Estimate,
     samples: &[Sample],
     pixels: f64,
     previews: usize,
+    coarse: Option<f64>,
 ) -> Vec<(Cut, u16)> {
     // The samples say how errors of coefficients turn into errors of colours; of the former the sums are known.
     let measured = |cut: Cut| {
@@ -118,7 +147,7 @@ pub(super) fn cuts(
     let mut cuts: Vec<(Cut, u16)> = Vec::new();
     // What the estimate says of an error of 1: the next preview is likely to be alike.
     let mut ratio = 1.0;
-    for wanted in wanted(previews) {
+    for wanted in wanted(previews, coarse) {
         let mut asked = wanted * ratio;
         let mut best: Option<(Cut, f64)> = None;
         let mut last = None;
@@ -151,7 +180,7 @@ pub(super) fn cuts(
             // A later preview is never worse.
             let (cut, quality) = match cuts.last() {
                 Some((before, quality)) if *before <= cut => (*before, *quality),
-                _ => (cut, psnr(error)),
+                _ => (cut, decibels(error)),
             };
             cuts.push((cut, quality));
         }
@@ -165,34 +194,8 @@ fn as_float(count: usize) -> f64 {
 }
 
 /// PSNR in hundredths of dB for a mean squared error; at most 99 dB.
-///
-/// Only multiplications and divisions, so that every machine has the same result.
-pub(super) fn psnr(error: f64) -> u16 {
-    const MOST: u16 = 9900;
-    if error <= 0.0 {
-        return MOST;
-    }
-    let mut ratio = PEAK / error;
-    // log2 by halving and squaring, with twelve bits behind the point.
-    let mut log = 0i32;
-    while ratio >= 2.0 && log < 64 {
-        ratio /= 2.0;
-        log += 1;
-    }
-    if ratio < 1.0 {
-        return 0;
-    }
-    for _ in 0..12 {
-        ratio *= ratio;
-        log *= 2;
-        if ratio >= 2.0 {
-            ratio /= 2.0;
-            log += 1;
-        }
-    }
-    // 1000 log10(2) = 301.03.
-    let hundredths = i64::from(log) * 301_030 / (4096 * 1000);
-    u16::try_from(hundredths).map_or(MOST, |hundredths| hundredths.min(MOST))
+fn decibels(error: f64) -> u16 {
+    psnr::centi_db(PEAK, 1.0, error).min(9900)
 }
 
 #[cfg(test)]
@@ -200,21 +203,21 @@ mod tests {
     use super::*;
 
     #[test]
-    fn decibels() {
-        for db in [0.5_f64, 3.0, 10.0, 22.0, 37.37, 60.0, 98.0] {
-            let error = PEAK / 10f64.powf(db / 10.0);
-            let there = f64::from(psnr(error)) / 100.0;
-            assert!((there - db).abs() < 0.011, "{db} {there}");
-        }
-        assert_eq!(psnr(0.0), 9900);
-        assert_eq!(psnr(1e9), 0);
-        let wanted: Vec<u16> = wanted(4).map(psnr).collect();
-        assert!(
-            wanted
-                .iter()
-                .zip([22, 27, 33, 37])
-                .all(|(a, b)| (b * 100..b * 100 + 12).contains(a))
-        );
-        assert_eq!(super::wanted(6).count(), 6);
+    fn soft_pictures_are_to_be_shown_better() {
+        let wanted = |coarse| wanted(4, coarse).map(decibels).collect::<Vec<_>>();
+        let near = |all: &[u16], dbs: [u16; 4]| {
+            let pairs = all.iter().zip(dbs);
+            assert!(
+                pairs.clone().all(|(a, b)| (b..b + 12).contains(a)),
+                "{all:?}"
+            );
+        };
+        near(&wanted(None), [2200, 2700, 3300, 3700]);
+        // 20 dB and 30 dB.
+        near(&wanted(Some(650.25)), [2200, 2700, 3300, 3700]);
+        near(&wanted(Some(65.025)), [3090, 3249, 3505, 3726]);
+        near(&wanted(Some(0.0)), [2200, 2700, 3300, 3700]);
+        near(&wanted(Some(0.01)), [4000; 4]);
+        assert_eq!(super::wanted(6, None).count(), 6);
     }
 }

@@ -14,8 +14,7 @@
 //! | `0` | version, 0 |
 //! | `1` | `p`, the number of previews, at most [`MAX_PREVIEWS`] |
 //! | `2 .. 4` | u16: rows of MCUs in a strip; the last one may have fewer |
-//! | `4 .. 20` | first 16 bytes of the BLAKE3 of the file |
-//! | `20 .. 20 + 6 p` | for each preview i32: its cut, u16: its PSNR in 1/100 dB |
+//! | `4 .. 4 + 6 p` | for each preview i32: its cut, u16: its PSNR in 1/100 dB |
 //!
 //! # A layer
 //!
@@ -24,6 +23,9 @@
 //! | length of the head, which is what follows up to the strips | all |
 //! | length of the note, the note | `0`, and all below `p` |
 //! | recipe: length and packed string, twice | `p` |
+//! | size of the file | `p` |
+//! | of a file with one sequential scan, for each strip but the last its bytes of the file, and the start of the next: its bits (a one, then 0 to 7 of them), then i16: the last DC of each part of the scan | `p` |
+//! | the proof of each segment, the first 16 bytes of its BLAKE3 | `p` |
 //! | for each strip a byte: how DC is coded, two bits for each component (0: wavelet, 1: both, 2: rest) | `0` |
 //! | for each strip (after that byte) the length of what is coded of it | all |
 //! | what is coded of strip 0, of strip 1, ... | all |
@@ -32,11 +34,13 @@
 //! predictions: `hints.rs`, `dc.rs`.
 //!
 //! # What follows
-//! * The file is decoded whole; it is proved by its hash.
+//! * *Segments* of the file are decoded and proved each for itself: what lies before the coefficients is the first; of a
+//!   file with one sequential scan each strip is one, the last with what follows. Other files have one more segment.
 //! * With layers missing, the coefficients that are known are written as a baseline JPEG with tables of its own, filled
 //!   up with COM segments to the size of the original: [`crate::media::jpeg::render`].
 //! * Declined: what `media::jpeg` does not take apart or write again, and files over [`MAX_SIZE`].
-//! * Memory: 2 bytes per coefficient, for a strip about 12 bytes per coefficient of it, and the file.
+//! * Memory: for each strip in work about 12 bytes per coefficient of it. The encoder, and what has no strips of its own
+//!   (previews, files of several scans), take 2 bytes per coefficient besides, and the file.
 
 mod bytes;
 mod dc;
@@ -47,22 +51,23 @@ mod levels;
 mod meta;
 mod preview;
 mod sample;
+mod segments;
 mod strip;
+mod turn;
 mod ways;
 
 use self::bytes::{Take, bad};
 use self::ways::Cut;
 use super::first::First;
 use super::{Codec, CodecError, CodecId, Content, Decoder, Encoded, LayerSink, Medium, Request};
-use crate::coding::hash::Digest;
 use crate::format::Layers;
 
 /// Most previews.
 pub const MAX_PREVIEWS: usize = 8;
 /// Largest file in bytes.
 pub const MAX_SIZE: usize = 512 << 20;
-/// Bytes of the file that make a strip, about.
-const STRIP_BYTES: usize = 1 << 20;
+/// Bytes of the file that make a strip, about: without previews, and with them, where beginning anew costs more.
+const STRIP_BYTES: [usize; 2] = [384 << 10, 512 << 10];
 /// Most coefficients of a strip, about.
 const STRIP_COEFFICIENTS: usize = 16 << 20;
 
@@ -124,7 +129,6 @@ impl Codec for JpegCodec {
 /// The settings in the descriptor.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Settings {
-    proof: [u8; 16],
     /// Rows of MCUs in a strip.
     rows: usize,
     /// Cut and PSNR in 1/100 dB of each preview.
@@ -140,7 +144,6 @@ impl Settings {
         let mut out = vec![0, u8::try_from(self.previews.len()).unwrap_or(0)];
         let rows = u16::try_from(self.rows).unwrap_or(u16::MAX);
         out.extend_from_slice(&rows.to_le_bytes());
-        out.extend_from_slice(&self.proof);
         for (cut, quality) in &self.previews {
             out.extend_from_slice(&cut.0.to_le_bytes());
             out.extend_from_slice(&quality.to_le_bytes());
@@ -155,7 +158,6 @@ impl Settings {
             return Err(bad("settings of a newer program"));
         }
         let rows = u16::from_le_bytes(take.array()?);
-        let proof = take.array()?;
         let previews = (0..previews).map(|_| {
             let cut = Cut(i32::from_le_bytes(take.array()?));
             Ok((cut, u16::from_le_bytes(take.array()?)))
@@ -165,17 +167,10 @@ impl Settings {
             return Err(bad("settings out of range"));
         }
         Ok(Self {
-            proof,
             rows: usize::from(rows),
             previews,
         })
     }
-}
-
-/// The hash of the file as the settings keep it.
-fn proof(file: &[u8]) -> [u8; 16] {
-    let [proof @ .., _, _, _, _, _, _, _, _, _, _, _, _, _, _, _, _] = Digest::of(file).0;
-    proof
 }
 
 #[cfg(test)]

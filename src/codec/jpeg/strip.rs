@@ -12,10 +12,11 @@ use std::sync::LazyLock;
 use crate::coding::bands::{Band, Error, Layout, Plan, Prior, Reference, Survey, UNKNOWN};
 use crate::coding::bands::{log2_64, shifts_at};
 use crate::coding::wavelet::{self, Kind};
-use crate::media::jpeg::{Block, Component, Frame, Plane, ZIGZAG, colour_weights};
+use crate::media::jpeg::{Component, Frame, Plane, ZIGZAG, colour_weights};
 
 use super::dc::Predictor;
 use super::hints::Edges;
+use super::turn;
 use super::ways::{Cut, Dc};
 
 /// One component of a strip.
@@ -195,12 +196,7 @@ impl Strip {
                     *band = values;
                 }
             }
-            for (k, band) in part.ac.iter().enumerate().skip(1) {
-                if let Some(band) = all.get_mut(*band) {
-                    let values = blocks.iter().filter_map(|block| block.get(k));
-                    band.extend(values.map(|value| i32::from(*value)));
-                }
-            }
+            turn::take(blocks, &part.ac, &mut all);
             if let Some(band) = part.rest.and_then(|rest| all.get_mut(rest)) {
                 band.resize(blocks.len(), 0);
             }
@@ -269,7 +265,7 @@ impl Strip {
     pub(super) fn join(&self, mut bands: Vec<Vec<i32>>, exact: bool) -> Vec<Plane> {
         let join = |part: &Part| {
             let mut blocks: Plane = vec![[0; 64]; part.width * part.rows.len()];
-            put_ac(part, &bands, &mut blocks);
+            turn::put(&bands, &part.ac, &mut blocks);
             let take = |index: usize| bands.get_mut(index).map(std::mem::take);
             let dc = part.thought(part.wavelet.clone().filter_map(take).collect());
             let mut dc = dc.into_iter();
@@ -334,11 +330,11 @@ impl Strip {
     ) -> Vec<Plane> {
         let blocks = |((part, dc), places): ((&Part, &Vec<i32>), &Vec<usize>)| {
             let mut blocks: Plane = vec![[0; 64]; places.len()];
+            turn::put(bands, &part.ac, &mut blocks);
             for (block, place) in blocks.iter_mut().zip(places) {
                 let [first, ..] = block;
                 *first = narrow(dc.get(*place).copied().unwrap_or(0));
             }
-            put_ac(part, bands, &mut blocks);
             blocks
         };
         let parts = self.parts.iter().zip(dc).zip(places);
@@ -361,18 +357,6 @@ impl Part {
     }
 }
 
-/// Puts the values of AC bands into blocks.
-fn put_ac(part: &Part, bands: &[Vec<i32>], blocks: &mut [Block]) {
-    for (k, band) in part.ac.iter().enumerate().skip(1) {
-        let values = bands.get(*band).map(Vec::as_slice).unwrap_or_default();
-        for (block, value) in blocks.iter_mut().zip(values) {
-            if let Some(entry) = block.get_mut(k) {
-                *entry = narrow(*value);
-            }
-        }
-    }
-}
-
 /// An estimate of the bits (in 1/64) that values cost when all below `shift` is unknown.
 fn bits(values: &[i32], shift: u8) -> u64 {
     let known = |value: &&i32| shift < UNKNOWN && value.unsigned_abs() >> shift != 0;
@@ -392,7 +376,7 @@ fn bits(values: &[i32], shift: u8) -> u64 {
     bits
 }
 
-fn narrow(value: i32) -> i16 {
+pub(super) fn narrow(value: i32) -> i16 {
     i16::try_from(value.clamp(i32::from(i16::MIN), i32::from(i16::MAX))).unwrap_or(0)
 }
 

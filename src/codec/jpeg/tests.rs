@@ -251,6 +251,80 @@ fn a_strip_that_misses_a_layer_is_softer_and_the_others_are_not() {
     assert!(read(&settings, size, &layers, &[(0, end - 1..end)]).is_err());
 }
 
+/// The segments of a file, which must follow each other.
+fn cut(settings: &[u8], size: usize, layers: &MemoryLayers) -> Vec<Range<u64>> {
+    let reader = JpegCodec.open(settings, size as u64, Box::new(layers.clone()));
+    let reader = reader.unwrap();
+    let mut segments: Vec<Range<u64>> = Vec::new();
+    let mut at = 0;
+    while at < size as u64 {
+        let segment = reader.segment(at);
+        assert_eq!(segment.start, at);
+        assert_eq!(reader.segment(segment.end - 1), segment);
+        at = segment.end;
+        segments.push(segment);
+    }
+    assert_eq!(at, size as u64);
+    segments
+}
+
+#[test]
+fn every_range_is_that_of_the_file() {
+    let mut files = vectors();
+    files.push(("large".to_owned(), large()));
+    for (name, file) in files {
+        for previews in [0, 2] {
+            let Ok((settings, layers)) = encode_for(&JpegCodec, &file, request(previews)) else {
+                continue;
+            };
+            let segments = cut(&settings, file.len(), &layers);
+            assert!(segments.len() >= if name == "large" { 5 } else { 2 });
+            let reader = JpegCodec.open(&settings, file.len() as u64, Box::new(layers.clone()));
+            let reader = reader.unwrap();
+            let mut random = Random(7);
+            let some = (0..20).map(|_| {
+                let start = random.below(file.len());
+                start as u64..(start + random.below(file.len() - start + 1)) as u64
+            });
+            for range in some.collect::<Vec<_>>().into_iter().chain(segments) {
+                println!("{name}, {previews} previews, {range:?}");
+                let mut bytes = vec![0; (range.end - range.start) as usize];
+                let quality = reader.read_at(range.start, &mut bytes).unwrap();
+                assert_eq!(quality, Quality::Exact);
+                assert!(bytes == file[range.start as usize..range.end as usize]);
+            }
+            assert!(reader.read_at(file.len() as u64, &mut [0]).is_err());
+            assert!(reader.read_at(u64::MAX, &mut [0]).is_err());
+        }
+    }
+}
+
+#[test]
+fn a_range_needs_no_other_strips() {
+    let file = large();
+    for previews in [0, 4] {
+        let (settings, layers) = encode_for(&JpegCodec, &file, request(previews)).unwrap();
+        let segments = cut(&settings, file.len(), &layers);
+        let before: usize = segments[segments.len() - 1].start as usize;
+        // The last byte of a layer belongs to the last strip, which begins some bytes before the middle of its rows.
+        let end = layers.len(previews);
+        let missing = vec![(previews, end - 1..end)];
+        let lossy = Lossy {
+            layers: layers.clone(),
+            missing,
+        };
+        let reader = JpegCodec.open(&settings, file.len() as u64, Box::new(lossy));
+        let reader = reader.unwrap();
+        let mut bytes = vec![0; before];
+        assert_eq!(reader.read_at(0, &mut bytes).unwrap(), Quality::Exact);
+        assert!(bytes == file[..before]);
+        match reader.read_at(before as u64, &mut [0]) {
+            Ok(quality) => assert_eq!(quality, Quality::Degraded(previews)),
+            Err(_) => assert_eq!(previews, 0),
+        }
+    }
+}
+
 #[test]
 fn changed_files_come_back_or_are_declined() {
     let (mut back, mut declined) = (0, 0);
@@ -289,6 +363,14 @@ fn damage_never_passes_as_exact() {
                     continue;
                 }
                 println!("{name}, {previews} previews, seed {seed}");
+                let reader = JpegCodec
+                    .open(&settings, file.len() as u64, Box::new(damaged.clone()))
+                    .unwrap();
+                let start = random.below(file.len());
+                let mut part = vec![0; random.below(file.len() - start) + 1];
+                if let Ok(Quality::Exact) = reader.read_at(start as u64, &mut part) {
+                    assert!(part == file[start..start + part.len()]);
+                }
                 match read(&settings, file.len(), &damaged, &[]) {
                     Ok((Quality::Exact, there)) => assert!(there == file),
                     Ok((Quality::Degraded(_), there)) => assert_eq!(there.len(), file.len()),

@@ -10,8 +10,10 @@ use crate::coding::colour::Transform;
 const MAX_SIDE: usize = 1 << 24;
 /// The most pixels.
 const MAX_PIXELS: usize = 1 << 32;
-/// Tiles are no larger than this along a side.
+/// Tiles are no larger than this along a side, and those of the drawn method than that: what they remember is worth
+/// more than threads and random access.
 const MAX_TILE: usize = 1152;
+const MAX_DRAWN: usize = 4096;
 /// Bytes before those of the previews.
 const FIXED: usize = 16;
 /// The most previews.
@@ -40,11 +42,18 @@ pub struct Header {
     /// Rows.
     pub height: usize,
     pub(super) colour: Transform,
-    /// Number of the layer that makes the picture exact.
-    pub exact_layer: usize,
     pub(super) cuts: Vec<i16>,
     /// PSNR in 1/100 dB after each layer but the last, over all colour samples; 65535 for exact.
     pub centi_db: Vec<u16>,
+}
+
+/// How a layer is cut into tiles.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Grid {
+    /// Columns and rows of the picture.
+    picture: (usize, usize),
+    columns: usize,
+    rows: usize,
 }
 
 /// A rectangle of pixels.
@@ -76,12 +85,7 @@ impl Header {
         bytes.extend(self.max.to_le_bytes());
         bytes.extend(side(self.width));
         bytes.extend(side(self.height));
-        bytes.extend([
-            self.colour.number(),
-            0,
-            small(self.layers()),
-            small(self.exact_layer),
-        ]);
+        bytes.extend([self.colour.number(), 0, small(self.layers()), 0]);
         for (cut, db) in self.cuts.iter().zip(&self.centi_db) {
             bytes.extend(cut.to_le_bytes());
             bytes.extend(db.to_le_bytes());
@@ -112,7 +116,7 @@ impl Header {
             colour,
             0,
             layers,
-            exact,
+            0,
         ] = *fixed
         else {
             return Err(wrong);
@@ -130,7 +134,6 @@ impl Header {
             width: side([w0, w1, w2, w3])?,
             height: side([h0, h1, h2, h3])?,
             colour: Transform::from_number(colour).ok_or(wrong)?,
-            exact_layer: usize::from(exact),
             cuts: Vec::new(),
             centi_db: Vec::new(),
         };
@@ -141,8 +144,6 @@ impl Header {
         let fits = beyond.is_empty()
             && header.layers() == usize::from(layers)
             && header.cuts.len() <= MAX_PREVIEWS
-            && header.exact_layer < header.layers()
-            && (header.method == Method::Drawn || header.exact_layer + 1 == header.layers())
             && (1..=4).contains(&header.channels)
             && (1..=MAX_SIDE).contains(&header.width)
             && (1..=MAX_SIDE).contains(&header.height)
@@ -158,36 +159,61 @@ impl Header {
         product(product(product(1, self.width), self.height), self.channels)
     }
 
-    /// Columns and rows of tiles.
-    fn grid(&self) -> (usize, usize) {
-        (
-            self.width.div_ceil(MAX_TILE),
-            self.height.div_ceil(MAX_TILE),
-        )
+    /// The same with drawn tiles in the last layer.
+    pub(super) fn drawn(self) -> Self {
+        let method = Method::Drawn;
+        Self { method, ..self }
     }
 
+    /// The tiles of a layer.
+    #[must_use]
+    pub fn grid(&self, layer: usize) -> Grid {
+        let drawn = self.method == Method::Drawn && layer + 1 == self.layers();
+        let most = if drawn { MAX_DRAWN } else { MAX_TILE };
+        Grid {
+            picture: (self.width, self.height),
+            columns: self.width.div_ceil(most),
+            rows: self.height.div_ceil(most),
+        }
+    }
+
+    /// A tile under the layered coder.
+    pub(super) fn wave(&self, tile: Tile) -> Wave {
+        Wave {
+            width: tile.width,
+            height: tile.height,
+            channels: self.channels,
+            colour: self.colour,
+            middle: i32::from(self.max / 2) + 1,
+        }
+    }
+}
+
+impl Grid {
     /// Number of tiles.
     #[must_use]
     pub fn tiles(&self) -> usize {
-        let (columns, rows) = self.grid();
-        columns * rows
+        self.columns * self.rows
     }
 
     /// The rectangle of a tile; tiles go row by row, and all but the last ones are alike.
     #[must_use]
     pub fn tile(&self, index: usize) -> Tile {
-        let (columns, rows) = self.grid();
-        let (width, height) = (self.width.div_ceil(columns), self.height.div_ceil(rows));
+        let (columns, rows) = (self.columns.max(1), self.rows.max(1));
+        let (width, height) = (
+            self.picture.0.div_ceil(columns),
+            self.picture.1.div_ceil(rows),
+        );
         let (x, y) = (index % columns * width, index / columns * height);
         Tile {
             x,
             y,
-            width: width.min(self.width.saturating_sub(x)),
-            height: height.min(self.height.saturating_sub(y)),
+            width: width.min(self.picture.0.saturating_sub(x)),
+            height: height.min(self.picture.1.saturating_sub(y)),
         }
     }
 
-    /// Bytes of the table of tiles at the start of each layer.
+    /// Bytes of the table of tiles at the start of the layer.
     #[must_use]
     pub fn table_length(&self) -> usize {
         if self.tiles() == 1 {
@@ -197,11 +223,11 @@ impl Header {
         }
     }
 
-    /// Where in a layer each tile lies, given the table at its start and its length. Nothing lies in an empty layer.
+    /// Where in the layer each tile lies, given the table at its start and its length. Nothing lies in an empty layer.
     ///
     /// # Errors
     /// [`Error::Format`] when the table is too short or does not add up to the length.
-    pub fn tile_ranges(&self, table: &[u8], length: u64) -> Result<Vec<Range<u64>>, Error> {
+    pub fn ranges(&self, table: &[u8], length: u64) -> Result<Vec<Range<u64>>, Error> {
         let tiles = self.tiles();
         if length == 0 {
             return Ok(vec![0..0; tiles]);
@@ -222,17 +248,6 @@ impl Header {
             Ok(ranges)
         } else {
             Err(wrong)
-        }
-    }
-
-    /// A tile under the layered coder.
-    pub(super) fn wave(&self, tile: Tile) -> Wave {
-        Wave {
-            width: tile.width,
-            height: tile.height,
-            channels: self.channels,
-            colour: self.colour,
-            middle: i32::from(self.max / 2) + 1,
         }
     }
 }

@@ -1,10 +1,11 @@
 //! Pixels to layers and back: what the image codec does with the samples of any container.
 //!
-//! **Terms.** A picture is cut into *tiles* of about 1024x1024 (a small one is one tile), each coded by itself. With the
-//! *wave* method a tile goes through a reversible colour transform and the 5/3 wavelet, and its bands through
-//! [`crate::coding::bands`]: all layers but the last are cut where the whole picture reaches a wanted PSNR, the last
-//! one makes it exact. With the *drawn* method one layer holds the exact tiles of [`crate::coding::flat`]; layers
-//! before it are wave previews, layers after it are empty. The method that stores fewer bytes after protection wins.
+//! **Terms.** A picture is cut into *tiles* of about 1024x1024 (a small one is one tile), each coded by itself; drawn
+//! ones are up to 4096x4096. With the *wave* method a tile goes through a reversible colour transform and the 5/3
+//! wavelet, and its bands through [`crate::coding::bands`]: all layers but the last are cut where the whole picture
+//! reaches a wanted PSNR, the last one makes it exact. With the *drawn* method the last layer holds the exact tiles of
+//! [`crate::coding::flat`]; layers before it are wave previews. The method with fewer bytes wins. Previews that would
+//! be out of proportion to what makes the file exact, as those of text are, have less than the wanted PSNR.
 //!
 //! **A layer** is, with one tile, its bytes; with more, a table of `u32` lengths, one per tile, row by row, followed by
 //! the tiles. A layer that no tile has bytes in is empty. So a tile can be read alone, and tiles in parallel.
@@ -14,7 +15,7 @@
 //! 0      method: 0 wave, 1 drawn        12  colour transform: 0 to 3
 //! 1      channels: 1 to 4               13  reserved: 0
 //! 2..4   greatest sample, at least 1    14  number of layers: previews + 1
-//! 4..8   width, 1 to 2^24               15  number of the layer that makes it exact
+//! 4..8   width, 1 to 2^24               15  reserved: 0
 //! 8..12  height, likewise; 2^32 pixels  16  per preview: cut (i16), measured PSNR in 1/100 dB (u16)
 //! ```
 //! PSNR is over all colour samples of the picture, opacity left out, with the greatest sample as peak.
@@ -26,7 +27,7 @@ mod wave;
 
 use crate::coding::{bands, flat};
 
-pub use header::Header;
+pub use header::{Grid, Header};
 pub use tiles::{Encoding, encode};
 
 /// A picture: one plane of `width * height` samples per channel, row-major.

@@ -86,7 +86,7 @@ fn pictures_of_any_size_and_depth_come_back() {
             for max in depths {
                 let planes = picture(i, width, height, channels, max);
                 for previews in [0, 4] {
-                    let coded = encode(&planes, previews).unwrap();
+                    let coded = encode(&planes, previews, [usize::MAX, 0]).unwrap();
                     assert_eq!(coded.layers.len(), previews + 1);
                     let header = Header::parse(&coded.header.to_bytes()).unwrap();
                     assert_eq!(header, coded.header);
@@ -101,7 +101,7 @@ fn pictures_of_any_size_and_depth_come_back() {
 fn previews_have_the_quality_they_state() {
     for (channels, max) in [(3, 255), (1, 255), (4, 65_535), (2, 100)] {
         let planes = picture(5, 300, 200, channels, max);
-        let coded = encode(&planes, 4).unwrap();
+        let coded = encode(&planes, 4, [usize::MAX, 0]).unwrap();
         let wanted = [22.0, 27.0, 33.0, 37.0];
         for (count, wanted) in (1..).zip(wanted) {
             let now = decode(&coded.header, &slices(&coded.layers)[..count]).unwrap();
@@ -119,38 +119,86 @@ fn previews_have_the_quality_they_state() {
 #[test]
 fn drawings_are_drawn() {
     let planes = drawing(500, 400);
-    let photo = encode(&picture(1, 500, 400, 3, 255), 0).unwrap();
+    let photo = encode(&picture(1, 500, 400, 3, 255), 0, [usize::MAX, 0]).unwrap();
     assert_eq!(photo.header.method, Method::Wave);
     for previews in [0, 4] {
-        let coded = encode(&planes, previews).unwrap();
+        let coded = encode(&planes, previews, [usize::MAX, 0]).unwrap();
         assert_eq!(coded.header.method, Method::Drawn);
         let size: usize = coded.layers.iter().map(Vec::len).sum();
         assert!(size < 6000, "{size}");
         for count in 1..=previews + 1 {
             let now = decode(&coded.header, &slices(&coded.layers)[..count]).unwrap();
-            assert_eq!(now == planes, count > coded.header.exact_layer);
+            assert_eq!(now == planes, count > previews);
         }
+    }
+}
+
+#[test]
+fn previews_stay_in_proportion() {
+    // Letters: sharp everywhere, and repeated.
+    let planes = Planes {
+        width: 400,
+        height: 300,
+        max: 255,
+        channels: vec![
+            (0..120_000)
+                .map(|i| {
+                    let (x, y) = (i % 400, i / 400);
+                    let letter = (x / 8 * 7 + y / 12 * 5) % 26;
+                    let ink = (x % 8 * 3 + y % 12 * 5 + letter * letter) % 7 < 3;
+                    if ink { 0 } else { 255 }
+                })
+                .collect(),
+        ],
+    };
+    let coded = encode(&planes, 4, [usize::MAX, 0]).unwrap();
+    assert_eq!(coded.header.method, Method::Drawn);
+    let exact = coded.layers[4].len().max(1000);
+    let costs = [16.0, 4.0, 2.0, 16.0 / 12.0];
+    let coarse = coded.layers.iter().zip(costs);
+    let coarse: f64 = coarse.map(|(layer, cost)| layer.len() as f64 * cost).sum();
+    assert!(coarse < 1.5 * exact as f64, "{coarse} for {exact}");
+    // A file that is small anyway has small previews too.
+    let photo = picture(1, 300, 200, 3, 255);
+    let free = encode(&photo, 4, [usize::MAX, 0]).unwrap().layers;
+    let bound = encode(&photo, 4, [3000, 0]).unwrap().layers;
+    for (bound, free) in bound.iter().zip(free).take(4) {
+        assert!(bound.len() < free.len() && bound.len() < 400);
+    }
+}
+
+#[test]
+fn a_large_drawing_is_two_tiles() {
+    let planes = drawing(4200, 30);
+    let coded = encode(&planes, 4, [usize::MAX, 0]).unwrap();
+    let header = &coded.header;
+    let count = |layer| header.grid(layer).tiles();
+    assert_eq!((count(0), count(4)), (4, 2));
+    for layers in 1..=5 {
+        let now = decode(header, &slices(&coded.layers)[..layers]).unwrap();
+        assert_eq!(now == planes, layers == 5);
     }
 }
 
 #[test]
 fn tiles_are_read_alone() {
     let planes = picture(3, 1500, 1200, 1, 255);
-    let coded = encode(&planes, 4).unwrap();
+    let coded = encode(&planes, 4, [usize::MAX, 0]).unwrap();
     let header = &coded.header;
-    assert_eq!(header.tiles(), 4);
+    let grid = header.grid(4);
+    assert_eq!(grid.tiles(), 4);
     assert_eq!(decode(header, &slices(&coded.layers)).unwrap(), planes);
     for index in 0..4 {
         let pieces: Vec<&[u8]> = coded
             .layers
             .iter()
             .map(|layer| {
-                let table = &layer[..header.table_length()];
-                let range = header.tile_ranges(table, layer.len() as u64).unwrap()[index].clone();
+                let table = &layer[..grid.table_length()];
+                let range = grid.ranges(table, layer.len() as u64).unwrap()[index].clone();
                 &layer[range.start as usize..range.end as usize]
             })
             .collect();
-        let tile = header.tile(index);
+        let tile = grid.tile(index);
         let decoded = header.decode_tile(index, &pieces).unwrap();
         for y in 0..tile.height {
             let start = (tile.y + y) * planes.width + tile.x;
@@ -163,7 +211,7 @@ fn tiles_are_read_alone() {
 #[test]
 fn damage_never_panics() {
     for planes in [picture(2, 90, 70, 3, 255), drawing(90, 70)] {
-        let coded = encode(&planes, 4).unwrap();
+        let coded = encode(&planes, 4, [usize::MAX, 0]).unwrap();
         let bytes = coded.header.to_bytes();
         for at in 0..bytes.len() {
             assert!(Header::parse(&bytes[..at]).is_err());
@@ -181,7 +229,10 @@ fn damage_never_panics() {
                 layers[layer][at] ^= 0x10;
                 drop(decode(&coded.header, &slices(&layers)));
                 layers[layer].truncate(at);
-                assert!(decode(&coded.header, &slices(&layers)).is_err());
+                // Drawn tiles need no previews.
+                if coded.header.method == Method::Wave || layer == 4 {
+                    assert!(decode(&coded.header, &slices(&layers)).is_err());
+                }
             }
         }
     }
@@ -191,11 +242,11 @@ fn damage_never_panics() {
 fn what_cannot_be_coded_is_refused() {
     let mut planes = picture(1, 10, 10, 1, 255);
     planes.channels[0].pop();
-    assert!(encode(&planes, 0).is_err());
-    assert!(encode(&picture(1, 0, 10, 1, 255), 0).is_err());
-    assert!(encode(&picture(1, 10, 10, 5, 255), 0).is_err());
-    assert!(encode(&picture(1, 10, 10, 0, 255), 0).is_err());
+    assert!(encode(&planes, 0, [usize::MAX, 0]).is_err());
+    assert!(encode(&picture(1, 0, 10, 1, 255), 0, [usize::MAX, 0]).is_err());
+    assert!(encode(&picture(1, 10, 10, 5, 255), 0, [usize::MAX, 0]).is_err());
+    assert!(encode(&picture(1, 10, 10, 0, 255), 0, [usize::MAX, 0]).is_err());
     let mut planes = picture(1, 10, 10, 1, 255);
     planes.max = 20;
-    assert!(encode(&planes, 0).is_err());
+    assert!(encode(&planes, 0, [usize::MAX, 0]).is_err());
 }

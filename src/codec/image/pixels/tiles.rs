@@ -1,16 +1,24 @@
 //! Pictures to tiles to layers, and back.
 
-use super::cuts;
+use std::collections::BTreeSet;
+
+use super::cuts::{Cuts, Search};
 use super::header::{Header, MAX_PREVIEWS, Method, Tile};
 use super::wave::{Curvature, is_opacity};
 use super::{Error, Planes};
+use crate::codec::{coarse, psnr};
 use crate::coding::bands::{self, Plan, Survey};
 use crate::coding::colour::{self, Transform};
 use crate::coding::flat;
 
-/// What protection makes of a byte of each preview layer and of the exact one, with 16 chunks: layers that are
-/// readable from 1, 4, 8, 12 and 14 of them.
-const COSTS: [f64; 5] = [16.0, 4.0, 2.0, 16.0 / 12.0, 16.0 / 14.0];
+/// A preview may take one part in so many of what makes the file exact. With 16 chunks, of which 1, 4, 8, 12 are enough
+/// for a preview, that is 0.4 to 0.8 of it after protection: more than quality costs in photographs.
+const SHARES: [usize; 4] = [20, 10, 5, 3];
+/// Coarse layers of most drawings are dear and show little. They take a quarter of the exact one after protection, as
+/// they do where the file itself is kept.
+const SHARES_OF_DRAWN: [usize; 4] = [100, 80, 40, 32];
+/// Bytes that a preview may take always.
+const LEAST: usize = 96;
 
 /// A coded picture.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -21,22 +29,106 @@ pub struct Encoding {
     pub layers: Vec<Vec<u8>>,
 }
 
-/// Encodes a picture into `previews` (at most 4) preview layers and one that makes it exact.
+/// Encodes a picture into `previews` (at most 4) preview layers and one that makes it exact. `file` and `recipe`:
+/// bytes that its file takes as it is, and beside the pixels.
 ///
 /// # Errors
 /// [`Error::Format`] for a picture without pixels, with more than four channels, with planes of wrong size, with
 /// samples above its maximum, larger than 2^24 along a side, or of more than
 /// 2^32 pixels.
-pub fn encode(planes: &Planes, previews: usize) -> Result<Encoding, Error> {
-    let channels = planes.channels.len();
-    let mut header = Header {
+pub fn encode(
+    planes: &Planes,
+    previews: usize,
+    [file, recipe]: [usize; 2],
+) -> Result<Encoding, Error> {
+    let mut header = checked(planes)?;
+    let source = Source::new(planes);
+    header.colour = choose_colour(planes);
+    let previews = previews.min(SHARES.len()).min(MAX_PREVIEWS);
+    let mut search = Search::new(&source, &header);
+    let mut found = search.by_quality(previews);
+    let drawn = is_drawn(planes).then(|| {
+        let grid = header.clone().drawn().grid(0);
+        let tiles = (0..grid.tiles()).map(|i| source.draw(&header, grid.tile(i)));
+        join(&tiles.collect::<Vec<_>>())
+    });
+    // Waves never come down to a sixth of a bit per sample where many neighbours are equal.
+    let samples = planes.width * planes.height * planes.channels.len();
+    let surely = drawn
+        .as_ref()
+        .is_some_and(|drawn| drawn.len() < samples / 48);
+    let coded = code(
+        &source,
+        &header,
+        &found.cuts,
+        previews + usize::from(!surely),
+    )?;
+    let sizes: Vec<usize> = coded.iter().map(Vec::len).collect();
+    let waves: usize = if surely {
+        usize::MAX
+    } else {
+        sizes.iter().sum()
+    };
+    let coarse: usize = sizes.iter().take(previews).sum();
+    let recipe_and = |drawn: &Vec<u8>| drawn.len() + recipe;
+    let dear = |drawn: &Vec<u8>| is_dear(&sizes, previews, recipe_and(drawn));
+    // Previews of a drawing come on top of it.
+    let drawn = drawn.filter(|drawn| {
+        let least = if previews > 0 { drawn.len() / 12 } else { 0 };
+        drawn.len() + if dear(drawn) { least } else { coarse } < waves
+    });
+    // Previews stay in proportion to what makes the file exact.
+    let exact = drawn
+        .as_ref()
+        .map_or(waves.saturating_add(recipe), recipe_and);
+    let shares = if file < exact || drawn.as_ref().is_some_and(dear) {
+        SHARES_OF_DRAWN
+    } else {
+        SHARES
+    };
+    let most = shares.map(|share| (exact.min(file) / share).max(LEAST));
+    let mut layers = coded;
+    let mut over = sizes.iter().take(previews).zip(most);
+    if over.any(|(size, most)| *size > most) {
+        let cuts = search.within(&found.cuts, &sizes, &most)?;
+        found = Cuts { cuts, errors: None };
+        let wanted = previews + usize::from(drawn.is_none());
+        layers = code(&source, &header, &found.cuts, wanted)?;
+    }
+    header.cuts = found.cuts;
+    let errors = match found.errors {
+        Some(errors) => errors,
+        None => errors_at(&source, &header)?,
+    };
+    let samples = source.colour_samples();
+    let decibels = errors
+        .iter()
+        .map(|&error| psnr::centi_db(f64::from(header.max), samples, error));
+    header.centi_db = decibels.collect();
+    if let Some(drawn) = drawn {
+        header = header.drawn();
+        layers.truncate(previews);
+        layers.push(drawn);
+    }
+    Ok(Encoding { header, layers })
+}
+
+/// Whether previews of these sizes and the quality wanted would take more than half of what makes a file exact.
+fn is_dear(sizes: &[usize], previews: usize, exact: usize) -> bool {
+    let costs = sizes.iter().take(previews).zip([48, 12, 6, 4]);
+    let thirds: usize = costs.map(|(size, cost)| size * cost).sum();
+    thirds / 3 > exact / 2
+}
+
+/// The header of a picture without previews, if it can be coded.
+fn checked(planes: &Planes) -> Result<Header, Error> {
+    let header = Header {
         method: Method::Wave,
-        channels,
+        channels: planes.channels.len(),
         max: planes.max,
         width: planes.width,
         height: planes.height,
         colour: Transform::None,
-        exact_layer: 0,
         cuts: Vec::new(),
         centi_db: Vec::new(),
     };
@@ -45,94 +137,51 @@ pub fn encode(planes: &Planes, previews: usize) -> Result<Encoding, Error> {
     if planes.channels.iter().any(|plane| plane.len() != count) {
         return Err(Error::Format("a plane of wrong size"));
     }
-    if planes
-        .channels
-        .iter()
-        .flatten()
-        .any(|&sample| sample > planes.max)
-    {
+    let mut samples = planes.channels.iter().flatten();
+    if samples.any(|&sample| sample > planes.max) {
         return Err(Error::Format("a sample above the maximum"));
     }
-    let source = Source::new(planes);
-    header.colour = choose_colour(planes);
-    let previews = previews.min(COSTS.len() - 1).min(MAX_PREVIEWS);
-    let found = cuts::find(&source, &header, previews);
-    header.cuts = found.cuts;
-    header.exact_layer = previews;
-    let mut errors = vec![0.0; previews];
-    let mut layers = vec![Vec::new(); previews + 1];
-    for index in 0..header.tiles() {
-        let wave = header.wave(header.tile(index));
+    Ok(header)
+}
+
+/// The first layers of the wave method.
+fn code(
+    source: &Source<'_>,
+    header: &Header,
+    cuts: &[i16],
+    wanted: usize,
+) -> Result<Vec<Vec<u8>>, Error> {
+    let mut layers = vec![Vec::new(); wanted];
+    for index in 0..header.grid(0).tiles() {
+        let wave = header.wave(header.grid(0).tile(index));
         let layout = wave.layout()?;
-        let mut coefficients = wave.forward(source.tile(&header, index));
-        let plan = Plan::from_cuts(&layout, &header.cuts);
-        if found.errors.is_none() {
-            let survey = Survey::new(&coefficients);
-            for (layer, error) in (1..).zip(&mut errors) {
-                let shifts = plan.shifts(layer).unwrap_or_default();
-                let bands = survey.reconstruct(shifts, &coefficients);
-                *error += source.error(&header, index, &wave.inverse(bands));
-            }
-        }
+        let mut coefficients = wave.forward(source.tile(header, index));
+        let plan = Plan::from_cuts(&layout, cuts).first(wanted);
         let curvature = Curvature::new(&wave);
         let tile = bands::encode(&layout, &plan, &mut coefficients, Some(&curvature))?;
         for (layer, bytes) in layers.iter_mut().zip(tile) {
             layer.push(bytes);
         }
     }
-    let errors = found.errors.unwrap_or(errors);
-    let samples = source.colour_samples();
-    let decibels = errors
-        .iter()
-        .map(|&error| cuts::centi_db(&header, samples, error));
-    header.centi_db = decibels.collect();
-    let mut layers: Vec<Vec<u8>> = layers.into_iter().map(|tiles| join(&tiles)).collect();
-    if is_drawn(planes) {
-        let tiles: Vec<Vec<u8>> = (0..header.tiles())
-            .map(|i| source.draw(&header, i))
-            .collect();
-        prefer_drawn(&mut header, &mut layers, join(&tiles));
-    }
-    Ok(Encoding { header, layers })
+    Ok(layers.into_iter().map(|tiles| join(&tiles)).collect())
 }
 
-/// Takes the drawn layer in the place where the layers cost least after protection, if that is less than without it.
-fn prefer_drawn(header: &mut Header, layers: &mut [Vec<u8>], drawn: Vec<u8>) {
-    let previews = layers.len() - 1;
-    let last = |place: usize| {
-        if place == previews {
-            COSTS[4]
-        } else {
-            COSTS.get(place).copied().unwrap_or(1.0)
-        }
-    };
-    let size = |bytes: &Vec<u8>| u32::try_from(bytes.len()).map_or(f64::MAX, f64::from);
-    let before = |place: usize| -> f64 {
-        let each = layers.iter().zip(COSTS).take(place);
-        each.map(|(bytes, cost)| size(bytes) * cost).sum()
-    };
-    let wave = before(previews) + layers.last().map_or(0.0, size) * last(previews);
-    let mut best = (wave, None);
-    for place in 0..=previews {
-        let cost = before(place) + size(&drawn) * last(place);
-        if cost < best.0 {
-            best = (cost, Some(place));
+/// The squared error of the picture at each cut of the header.
+fn errors_at(source: &Source<'_>, header: &Header) -> Result<Vec<f64>, Error> {
+    let mut errors = vec![0.0; header.cuts.len()];
+    for index in 0..header.grid(0).tiles() {
+        let wave = header.wave(header.grid(0).tile(index));
+        let layout = wave.layout()?;
+        let coefficients = wave.forward(source.tile(header, index));
+        let survey = Survey::new(&coefficients);
+        let plan = Plan::from_cuts(&layout, &header.cuts);
+        for (layer, error) in (1..).zip(&mut errors) {
+            let shifts = plan.shifts(layer).unwrap_or_default();
+            let bands = survey.reconstruct(shifts, &coefficients);
+            *error += source.error(header, index, &wave.inverse(bands));
         }
     }
-    let (_, Some(place)) = best else {
-        return;
-    };
-    header.method = Method::Drawn;
-    header.exact_layer = place;
-    for (at, layer) in layers.iter_mut().enumerate().skip(place) {
-        *layer = Vec::new();
-        if let Some(db) = header.centi_db.get_mut(at) {
-            *db = u16::MAX;
-        }
-    }
-    if let Some(layer) = layers.get_mut(place) {
-        *layer = drawn;
-    }
+    Ok(errors)
 }
 
 /// A picture that is read tile by tile.
@@ -153,7 +202,7 @@ impl<'p> Source<'p> {
 
     /// The samples of a tile, by channels.
     pub(super) fn tile(&self, header: &Header, index: usize) -> Vec<Vec<i32>> {
-        let tile = header.tile(index);
+        let tile = header.grid(0).tile(index);
         let plane = |channel: &Vec<u16>| {
             let mut plane = Vec::with_capacity(tile.width * tile.height);
             for row in self.rows(channel, tile) {
@@ -164,13 +213,23 @@ impl<'p> Source<'p> {
         self.planes.channels.iter().map(plane).collect()
     }
 
+    /// The squared error of a coarse view over the colour samples; `None` for a picture that is no larger.
+    pub(super) fn coarse_error(&self) -> Option<f64> {
+        let planes = self.planes;
+        let channels = planes.channels.iter().enumerate();
+        let colours = channels.filter(|(i, _)| !is_opacity(planes.channels.len(), *i));
+        let error =
+            |(_, plane): (usize, &Vec<u16>)| coarse::error(plane, planes.width, planes.height);
+        colours.map(error).sum()
+    }
+
     /// The squared error of a decoded tile over its colour samples, after cutting off what no sample can be.
     #[expect(
         clippy::cast_precision_loss,
         reason = "2^53 is more than any picture's"
     )]
     pub(super) fn error(&self, header: &Header, index: usize, decoded: &[Vec<i32>]) -> f64 {
-        let tile = header.tile(index);
+        let tile = header.grid(0).tile(index);
         let max = i32::from(header.max);
         let mut error = 0_u64;
         for (i, (channel, decoded)) in self.planes.channels.iter().zip(decoded).enumerate() {
@@ -203,8 +262,7 @@ impl<'p> Source<'p> {
     }
 
     /// A tile by the drawn method.
-    fn draw(&self, header: &Header, index: usize) -> Vec<u8> {
-        let tile = header.tile(index);
+    fn draw(&self, header: &Header, tile: Tile) -> Vec<u8> {
         let plane = |channel: &Vec<u16>| self.rows(channel, tile).flatten().copied().collect();
         let planes: Vec<Vec<u16>> = self.planes.channels.iter().map(plane).collect();
         let planes: Vec<&[u16]> = planes.iter().map(Vec::as_slice).collect();
@@ -245,8 +303,11 @@ fn row_step(planes: &Planes) -> usize {
     (planes.width * planes.height).div_ceil(LOOKED_AT).max(1)
 }
 
-/// Whether many pixels equal their left neighbour, as they do where the drawn method may win.
+/// Whether there are few colours or many pixels equal their left neighbour, as they do where the drawn method may win.
 fn is_drawn(planes: &Planes) -> bool {
+    if has_few_colours(planes) {
+        return true;
+    }
     let (mut equal, mut all) = (0_usize, 0_usize);
     for y in (0..planes.height).step_by(row_step(planes)) {
         let row = |plane: &'_ Vec<u16>, x: usize| plane.get(y * planes.width + x).copied();
@@ -260,7 +321,24 @@ fn is_drawn(planes: &Planes) -> bool {
         }
     }
     // Small pictures are cheap to try.
-    equal * 4 > all || planes.width * planes.height <= 4096
+    equal * 4 > all || planes.width * planes.height <= 1 << 15
+}
+
+/// Whether a palette could name the colours of every fourth row.
+fn has_few_colours(planes: &Planes) -> bool {
+    let mut colours = BTreeSet::new();
+    for y in (0..planes.height).step_by(4) {
+        for at in y * planes.width..(y + 1) * planes.width {
+            let mut colour = [0; 4];
+            for (sample, plane) in colour.iter_mut().zip(&planes.channels) {
+                *sample = plane.get(at).copied().unwrap_or(0);
+            }
+            if colours.insert(colour) && colours.len() > 256 {
+                return false;
+            }
+        }
+    }
+    true
 }
 
 /// The colour transform with the shortest details: the sum of log2(1 + 2 |x - mean of its upper and left neighbours|).
@@ -300,10 +378,15 @@ fn choose_colour(planes: &Planes) -> Transform {
             }
         }
     }
+    // The bands make up for small differences, least so for those of this one: it wins what is close.
+    let sum = |transform: Transform, sum: u64| match transform {
+        Transform::Green => sum - sum / 32,
+        _ => sum,
+    };
     let best = colour::ALL
         .into_iter()
         .zip(sums)
-        .min_by_key(|(_, sum)| *sum);
+        .min_by_key(|(transform, cost)| sum(*transform, *cost));
     best.map_or(Transform::None, |(transform, _)| transform)
 }
 
@@ -313,11 +396,13 @@ impl Header {
     /// # Errors
     /// [`Error`] for bytes that the encoder did not write.
     pub fn decode_tile(&self, index: usize, layers: &[&[u8]]) -> Result<Vec<Vec<u16>>, Error> {
-        if index >= self.tiles() || layers.is_empty() || layers.len() > self.layers() {
+        let last = layers.len().wrapping_sub(1);
+        let grid = self.grid(last);
+        if last >= self.layers() || index >= grid.tiles() {
             return Err(Error::Format("no such tile or layer"));
         }
-        let tile = self.tile(index);
-        if let (Method::Drawn, Some(bytes)) = (self.method, layers.get(self.exact_layer)) {
+        let tile = grid.tile(index);
+        if let (Method::Drawn, Some(bytes)) = (self.method, layers.get(self.cuts.len())) {
             return Ok(flat::decode(shape(self, tile), bytes)?);
         }
         let wave = self.wave(tile);
@@ -334,10 +419,18 @@ impl Header {
 
 /// Decodes all tiles, in parallel.
 pub(super) fn decode(header: &Header, layers: &[&[u8]]) -> Result<Planes, Error> {
-    let mut pieces: Vec<Vec<&[u8]>> = vec![Vec::new(); header.tiles()];
-    for layer in layers {
+    let grid = header.grid(layers.len().saturating_sub(1));
+    let mut pieces: Vec<Vec<&[u8]>> = vec![Vec::new(); grid.tiles()];
+    for (number, layer) in layers.iter().enumerate() {
+        if header.grid(number) != grid {
+            // Not needed for drawn tiles.
+            for piece in &mut pieces {
+                piece.push(&[]);
+            }
+            continue;
+        }
         let length = u64::try_from(layer.len()).unwrap_or(u64::MAX);
-        for (piece, range) in pieces.iter_mut().zip(header.tile_ranges(layer, length)?) {
+        for (piece, range) in pieces.iter_mut().zip(grid.ranges(layer, length)?) {
             let range = usize::try_from(range.start)
                 .ok()
                 .zip(usize::try_from(range.end).ok());
@@ -371,7 +464,7 @@ pub(super) fn decode(header: &Header, layers: &[&[u8]]) -> Result<Planes, Error>
             own.into_iter().chain(others).collect()
         });
         for (i, decoded) in decoded.into_iter().enumerate() {
-            place(&mut planes, header.tile(first + i), &decoded?);
+            place(&mut planes, grid.tile(first + i), &decoded?);
         }
     }
     Ok(planes)

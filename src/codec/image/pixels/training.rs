@@ -56,11 +56,11 @@ fn train_the_prior_of_photographs() {
     for path in std::env::var("HOLOFS_TRAINING").unwrap().split_whitespace() {
         let planes = read(path);
         for previews in [0, 4] {
-            let coded = tiles::encode(&planes, previews).unwrap();
+            let coded = tiles::encode(&planes, previews, [usize::MAX, 0]).unwrap();
             let header = coded.header;
             let source = tiles::Source::new(&planes);
-            for index in 0..header.tiles() {
-                let wave = header.wave(header.tile(index));
+            for index in 0..header.grid(0).tiles() {
+                let wave = header.wave(header.grid(0).tile(index));
                 let layout = wave.layout().unwrap();
                 let mut coefficients = wave.forward(source.tile(&header, index));
                 let plan = Plan::from_cuts(&layout, &header.cuts);
