@@ -13,6 +13,7 @@ use std::io;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
+use holofs::foreign::hoau::Sound;
 use holofs::foreign::{Form, HEAD, Parts, Quality, Reader, open, recognise};
 use serde::Deserialize;
 
@@ -22,7 +23,8 @@ struct Case {
     set: String,
     keep: Vec<usize>,
     expect: String,
-    /// What the sets hold: of an `image` the pixels count, not the file around them.
+    /// What the sets hold: of an `image` the pixels count, not the file around them; `audio` is as clipped as the
+    /// original gives it.
     mode: String,
 }
 
@@ -53,10 +55,15 @@ fn head(path: &Path) -> Vec<u8> {
     bytes
 }
 
-/// The reader of the chunks with these numbers of a set.
-fn reader(set: &Path, keep: &[usize]) -> Box<dyn Reader> {
+/// The chunks with these numbers of a set.
+fn files(set: &Path, keep: &[usize]) -> Vec<PathBuf> {
     let files = keep.iter().map(|i| set.join(format!("chunk_{i:04}.holo")));
-    let files: Vec<_> = files.collect();
+    files.collect()
+}
+
+/// Their reader.
+fn reader(set: &Path, keep: &[usize]) -> Box<dyn Reader> {
+    let files = files(set, keep);
     let heads: Vec<_> = files.iter().map(|path| head(path)).collect();
     let kind = recognise(Form::Directory, &heads).unwrap();
     open(kind, Box::new(Files(files))).unwrap()
@@ -88,7 +95,13 @@ fn sets_of_the_originals_are_read_as_the_originals_do() {
     let mut modes = Vec::new();
     for case in cases {
         let set = dir.join(&case.set);
-        let reader = reader(&set, &case.keep);
+        let reader = match case.mode.as_str() {
+            "audio" => {
+                let parts = Box::new(Files(files(&set, &case.keep)));
+                Box::new(Sound::open(parts).unwrap().clipped())
+            }
+            _ => reader(&set, &case.keep),
+        };
         let (content, quality) = read(&*reader);
         let expected = fs::read(dir.join(&case.expect)).unwrap();
         let name = format!("{} {:?}", case.set, case.keep);
@@ -100,9 +113,24 @@ fn sets_of_the_originals_are_read_as_the_originals_do() {
         assert_eq!(quality == Quality::Exact, case.keep.len() == all, "{name}");
         modes.push(case.mode);
     }
-    for mode in ["binary", "image"] {
+    for mode in ["binary", "image", "audio"] {
         assert!(modes.iter().any(|m| m == mode), "no case of {mode}");
     }
+}
+
+/// The original clips what it wrapped when encoding, and so loses samples; here the file comes back.
+#[test]
+fn loud_sound_is_what_was_encoded() {
+    let set = vectors().join("loud.wav.holo");
+    let (content, quality) = read(&*reader(&set, &[0, 1, 2, 3]));
+    let original = fs::read(vectors().join("loud.wav")).unwrap();
+    assert!(content == original && quality == Quality::Exact);
+    let (clipped, _) = read(
+        &Sound::open(Box::new(Files(files(&set, &[0, 1, 2, 3]))))
+            .unwrap()
+            .clipped(),
+    );
+    assert!(clipped != original);
 }
 
 /// A degraded picture has the size of the exact one, whatever chunks are left.

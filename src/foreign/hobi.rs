@@ -21,12 +21,8 @@
 //! # What follows
 //! Without all chunks nothing but the prefix is known, so the file is damaged.
 
-use std::io;
-use std::sync::Arc;
-
-use parking_lot::Mutex;
-
 use super::holo::{self, Set, usize_of, word};
+use super::kept::Kept;
 use super::{Chunks, ForeignError, Parts, Quality, Reader};
 
 /// First bytes of a chunk.
@@ -61,14 +57,11 @@ impl holo::Geometry for Geometry {
     }
 }
 
-/// What decoding gave, so that it is done once: the content, or why there is none.
-type Decoded = Result<Arc<Vec<u8>>, String>;
-
 /// A chunk directory, open for reading.
 #[derive(Debug)]
 pub struct Binary {
     set: Set<Geometry>,
-    content: Mutex<Option<Decoded>>,
+    kept: Kept,
 }
 
 impl Binary {
@@ -80,34 +73,11 @@ impl Binary {
     pub fn open(parts: Box<dyn Parts>) -> Result<Self, ForeignError> {
         Ok(Self {
             set: Set::open(parts)?,
-            content: Mutex::new(None),
+            kept: Kept::default(),
         })
     }
 
-    /// The whole file, decoded by the first that asks.
-    fn content(&self) -> Result<Arc<Vec<u8>>, ForeignError> {
-        let mut kept = self.content.lock();
-        match &*kept {
-            Some(Ok(content)) => return Ok(Arc::clone(content)),
-            Some(Err(what)) => return Err(ForeignError::Damaged(what.clone())),
-            None => {}
-        }
-        match self.decode() {
-            Ok(content) => {
-                let content = Arc::new(content);
-                *kept = Some(Ok(Arc::clone(&content)));
-                Ok(content)
-            }
-            // The medium may recover.
-            Err(ForeignError::Io(e)) => Err(ForeignError::Io(e)),
-            Err(e) => {
-                *kept = Some(Err(e.to_string()));
-                Err(e)
-            }
-        }
-    }
-
-    fn decode(&self) -> Result<Vec<u8>, ForeignError> {
+    fn decode(&self) -> Result<(Vec<u8>, Quality), ForeignError> {
         self.check()?;
         let Geometry { length, coarse_len } = self.set.geometry;
         let coarse_len = u64::from(coarse_len);
@@ -135,7 +105,7 @@ impl Binary {
                 }
             }
         }
-        Ok(content)
+        Ok((content, Quality::Exact))
     }
 }
 
@@ -168,16 +138,11 @@ impl Reader for Binary {
     }
 
     fn verify(&self) -> Result<Quality, ForeignError> {
-        self.content().map(|_| Quality::Exact)
+        self.kept.file(|| self.decode()).map(|(_, quality)| quality)
     }
 
     fn read_at(&self, offset: u64, buf: &mut [u8]) -> Result<Quality, ForeignError> {
-        let content = self.content()?;
-        let range = usize::try_from(offset)
-            .ok()
-            .and_then(|start| content.get(start..start.checked_add(buf.len())?));
-        buf.copy_from_slice(range.ok_or(io::Error::from(io::ErrorKind::UnexpectedEof))?);
-        Ok(Quality::Exact)
+        self.kept.read_at(offset, buf, || self.decode())
     }
 }
 

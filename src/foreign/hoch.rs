@@ -28,13 +28,9 @@ mod bicubic;
 mod coarse;
 mod png;
 
-use std::io;
-use std::sync::Arc;
-
-use parking_lot::Mutex;
-
 use self::bicubic::Raster;
 use super::holo::{self, Set, byte, word};
+use super::kept::Kept;
 use super::{Chunks, ForeignError, Parts, Quality, Reader};
 
 /// First bytes of a chunk.
@@ -46,8 +42,6 @@ pub const LIMIT: u64 = 1 << 29;
 const SIDE: u32 = 1 << 20;
 /// Longest coarse picture, as stored; the original's are at most some hundred pixels wide.
 const COARSE: u64 = 64 << 20;
-/// Damaged chunks that are named one by one.
-const NAMED: usize = 8;
 
 /// What all chunks of a set must agree on besides `B`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -89,14 +83,11 @@ impl holo::Geometry for Geometry {
     }
 }
 
-/// What decoding gave: the PNG, and what it is worth.
-type Picture = (Arc<Vec<u8>>, Quality);
-
 /// A chunk directory, open for reading.
 #[derive(Debug)]
 pub struct Image {
     set: Set<Geometry>,
-    decoded: Mutex<Option<Result<Picture, String>>>,
+    kept: Kept,
 }
 
 impl Image {
@@ -108,34 +99,17 @@ impl Image {
     pub fn open(parts: Box<dyn Parts>) -> Result<Self, ForeignError> {
         Ok(Self {
             set: Set::open(parts)?,
-            decoded: Mutex::new(None),
+            kept: Kept::default(),
         })
     }
 
-    /// The PNG, made by the first that asks.
-    fn picture(&self) -> Result<Picture, ForeignError> {
-        let mut kept = self.decoded.lock();
-        match &*kept {
-            Some(Ok(picture)) => return Ok(picture.clone()),
-            Some(Err(what)) => return Err(ForeignError::Damaged(what.clone())),
-            None => {}
-        }
-        let made = self.decode();
-        *kept = match &made {
-            Ok(picture) => Some(Ok(picture.clone())),
-            Err(ForeignError::Io(_)) => None, // no memory now; there may be later
-            Err(e) => Some(Err(e.to_string())),
-        };
-        made
-    }
-
-    fn decode(&self) -> Result<Picture, ForeignError> {
+    fn decode(&self) -> Result<(Vec<u8>, Quality), ForeignError> {
         self.check()?;
         let Geometry { width, height, .. } = self.set.geometry;
         let samples = self.set.geometry.samples();
         let coarse = self.coarse()?;
         let mut pixels = bicubic::resize(coarse, width, height).samples;
-        let quality = self.slices(&mut |block, slice| {
+        let quality = self.set.slices(samples, 2, &mut |block, slice| {
             let residual = slice.as_chunks::<2>().0.iter().copied();
             let places = self.set.places(samples, block);
             for (place, residual) in places.zip(residual.map(i16::from_le_bytes)) {
@@ -144,8 +118,7 @@ impl Image {
                 }
             }
         })?;
-        let bytes = Arc::new(png::write(width, height, &pixels));
-        Ok((bytes, quality))
+        Ok((png::write(width, height, &pixels), quality))
     }
 
     /// The coarse picture.
@@ -161,31 +134,6 @@ impl Image {
             });
         }
         Ok(coarse)
-    }
-
-    /// Hands on all good slices; the result says what is missing.
-    fn slices(&self, each: &mut dyn FnMut(u32, Vec<u8>)) -> Result<Quality, ForeignError> {
-        let samples = self.set.geometry.samples();
-        let mut damaged = Vec::new();
-        for block in self.set.chunks.keys() {
-            let length = 2 * self.set.slice_length(samples, *block);
-            match self.set.slice(*block, length) {
-                Ok(slice) => each(*block, slice),
-                Err(e @ ForeignError::Mixed(_)) => return Err(e),
-                Err(ForeignError::Io(e)) => damaged.push(format!("chunk {block}: {e}")),
-                Err(e) => damaged.push(e.to_string()),
-            }
-        }
-        let missing = (!self.set.is_whole()).then(|| self.set.missing());
-        let more = damaged.len().saturating_sub(NAMED);
-        let more = (more > 0).then(|| format!("{more} more damaged chunks"));
-        let notes = damaged.into_iter().take(NAMED);
-        let notes: Vec<_> = missing.into_iter().chain(notes).chain(more).collect();
-        Ok(if notes.is_empty() {
-            Quality::Exact
-        } else {
-            Quality::Degraded(notes.join("; "))
-        })
     }
 }
 
@@ -236,16 +184,12 @@ impl Reader for Image {
     fn verify(&self) -> Result<Quality, ForeignError> {
         self.check()?;
         self.coarse()?;
-        self.slices(&mut |_, _| {})
+        let samples = self.set.geometry.samples();
+        self.set.slices(samples, 2, &mut |_, _| {})
     }
 
     fn read_at(&self, offset: u64, buf: &mut [u8]) -> Result<Quality, ForeignError> {
-        let (content, quality) = self.picture()?;
-        let range = usize::try_from(offset)
-            .ok()
-            .and_then(|start| content.get(start..start.checked_add(buf.len())?));
-        buf.copy_from_slice(range.ok_or(io::Error::from(io::ErrorKind::UnexpectedEof))?);
-        Ok(quality)
+        self.kept.read_at(offset, buf, || self.decode())
     }
 }
 

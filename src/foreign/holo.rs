@@ -28,7 +28,7 @@ use std::io::{self, Read};
 
 use flate2::read::ZlibDecoder;
 
-use super::{Chunks, ForeignError, Parts};
+use super::{Chunks, ForeignError, Parts, Quality};
 use crate::coding::hash::Digest;
 
 /// Deflate makes at most 1,032 bytes of one (RFC 1951: 258 bytes from two bits).
@@ -37,7 +37,7 @@ pub(super) const EXPANSION: u64 = 1032;
 const NEWEST: u8 = 2;
 /// Different copies of the coarse part that are looked at before the set is given up.
 const COPIES: usize = 4;
-/// Chunks that an error names one by one.
+/// Chunks that an error names one by one, missing or damaged.
 const NAMED: usize = 8;
 /// The magics of all kinds: a file, a picture, sound.
 const MAGICS: [&[u8; 4]; 3] = [b"HOBI", b"HOCH", b"HOAU"];
@@ -266,6 +266,38 @@ impl<G: Geometry> Set<G> {
                 )))
             }
         }
+    }
+
+    /// Hands on all good slices of `n` elements of so many bytes; the result says what is missing.
+    ///
+    /// # Errors
+    /// [`ForeignError::Mixed`] where two good copies of a slice differ.
+    pub(super) fn slices(
+        &self,
+        n: u64,
+        bytes: u64,
+        each: &mut dyn FnMut(u32, Vec<u8>),
+    ) -> Result<Quality, ForeignError> {
+        let mut damaged = Vec::new();
+        for block in self.chunks.keys() {
+            let length = bytes * self.slice_length(n, *block);
+            match self.slice(*block, length) {
+                Ok(slice) => each(*block, slice),
+                Err(e @ ForeignError::Mixed(_)) => return Err(e),
+                Err(ForeignError::Io(e)) => damaged.push(format!("chunk {block}: {e}")),
+                Err(e) => damaged.push(e.to_string()),
+            }
+        }
+        let missing = (!self.is_whole()).then(|| self.missing());
+        let more = damaged.len().saturating_sub(NAMED);
+        let more = (more > 0).then(|| format!("{more} more damaged chunks"));
+        let notes = damaged.into_iter().take(NAMED);
+        let notes: Vec<_> = missing.into_iter().chain(notes).chain(more).collect();
+        Ok(if notes.is_empty() {
+            Quality::Exact
+        } else {
+            Quality::Degraded(notes.join("; "))
+        })
     }
 
     /// Elements of slice `block` of `n` elements.

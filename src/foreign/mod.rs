@@ -4,9 +4,11 @@
 //! [`recognise`] what it is and [`open`]s it. Names decide nothing: chunks keep their numbers in their headers.
 //! All input is hostile: lengths are checked before anything is allocated, errors name file and offset.
 
+pub mod hoau;
 pub mod hobi;
 pub mod hoch;
 pub mod holo;
+mod kept;
 #[cfg(test)]
 mod testing;
 
@@ -47,6 +49,8 @@ pub enum Kind {
     HoloBinary,
     /// A chunk directory of Holo.Codec that holds a picture ([`hoch`]).
     HoloImage,
+    /// A chunk directory of Holo.Codec that holds sound ([`hoau`]).
+    HoloSound,
     /// A chunk directory of Holo.Codec version 3: known, so that it can be said why it is not shown.
     HoloTransform,
 }
@@ -56,6 +60,7 @@ impl fmt::Display for Kind {
         match self {
             Self::HoloBinary => write!(f, "Holo.Codec binary"),
             Self::HoloImage => write!(f, "Holo.Codec picture"),
+            Self::HoloSound => write!(f, "Holo.Codec sound"),
             Self::HoloTransform => write!(f, "Holo.Codec version 3"),
         }
     }
@@ -152,17 +157,21 @@ pub trait Reader: fmt::Debug + Send + Sync {
 }
 
 /// Suffixes of all formats ([`Reader::suffix`]).
-pub const SUFFIXES: &[&str] = &[".png"];
+pub const SUFFIXES: &[&str] = &[".png", ".wav"];
 
 /// What the files with these first [`HEAD`] bytes are, if it is something that can be read. Strangers among the
 /// files of a directory do not matter.
 #[must_use]
 pub fn recognise(form: Form, heads: &[impl AsRef<[u8]>]) -> Option<Kind> {
     let any = |magic: &[u8]| heads.iter().any(|head| head.as_ref().starts_with(magic));
-    let image = |head: &[u8]| head.starts_with(hoch::MAGIC) && !holo::is_transform(head);
+    let either = |magic: &[u8]| {
+        let mut heads = heads.iter().map(AsRef::as_ref);
+        heads.any(|head| head.starts_with(magic) && !holo::is_transform(head))
+    };
     match form {
         Form::Directory if any(hobi::MAGIC) => Some(Kind::HoloBinary),
-        Form::Directory if heads.iter().any(|head| image(head.as_ref())) => Some(Kind::HoloImage),
+        Form::Directory if either(hoch::MAGIC) => Some(Kind::HoloImage),
+        Form::Directory if either(hoau::MAGIC) => Some(Kind::HoloSound),
         Form::Directory if heads.iter().any(|head| holo::is_transform(head.as_ref())) => {
             Some(Kind::HoloTransform)
         }
@@ -178,6 +187,7 @@ pub fn open(kind: Kind, parts: Box<dyn Parts>) -> Result<Box<dyn Reader>, Foreig
     match kind {
         Kind::HoloBinary => Ok(Box::new(hobi::Binary::open(parts)?)),
         Kind::HoloImage => Ok(Box::new(hoch::Image::open(parts)?)),
+        Kind::HoloSound => Ok(Box::new(hoau::Sound::open(parts)?)),
         Kind::HoloTransform => Err(holo::refuse_transform(&*parts)),
     }
 }

@@ -84,6 +84,7 @@ impl Foreign {
     pub(crate) fn medium(&self) -> Medium {
         match self.kind {
             foreign::Kind::HoloImage | foreign::Kind::HoloTransform => Medium::Image,
+            foreign::Kind::HoloSound => Medium::Sound,
             foreign::Kind::HoloBinary => Medium::Other,
         }
     }

@@ -104,6 +104,21 @@ fn a_picture_is_shown_as_the_png_it_is() {
 }
 
 #[test]
+fn sound_is_shown_as_the_wave_file_it_is() {
+    let (root, files) = in_memory();
+    put_set(&root, "loud.wav.holo", "loud.wav.holo", ALL);
+    put_set(&root, "song.mp3.holo", "loud.wav.holo", &[2]);
+    assert_eq!(files.names("").unwrap(), ["loud.wav", "song.mp3.wav"]);
+    let vectors = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/vectors/holo");
+    let original = fs::read(vectors.join("loud.wav")).unwrap();
+    assert!(files.get("loud.wav").unwrap() == original);
+    assert_eq!(files.status("loud.wav").unwrap().state, State::Exact);
+    assert_eq!(files.get("song.mp3.wav").unwrap().len(), original.len());
+    assert_eq!(files.status("song.mp3.wav").unwrap().state, State::Degraded);
+    assert!(matches!(files.attr("song.mp3.png"), Err(Error::NotFound)));
+}
+
+#[test]
 fn a_picture_is_renamed_where_its_new_name_can_be_shown() {
     let (root, files) = in_memory();
     put_set(&root, "photo.jpg.holo", "a.png.holo", ALL);

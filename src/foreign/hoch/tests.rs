@@ -436,7 +436,8 @@ fn version_3_is_known_and_refused() {
         assert!(matches!(refused, ForeignError::Unsupported { .. }));
         assert_eq!(refused.to_string(), format!("{name}{what}"));
     }
-    assert_eq!(Files(vec![b"HOAU\x02".to_vec()]).kind(), None);
+    let sound = Files(vec![b"HOAU\x02".to_vec()]);
+    assert_eq!(sound.kind(), Some(Kind::HoloSound));
 }
 
 #[test]
