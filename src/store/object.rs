@@ -286,6 +286,11 @@ impl Object {
                 return Err(Error::Invalid);
             }
             let whole = at == range.start && rest.len() as u64 >= end - at;
+            let end = if whole {
+                whole_segments(decoder, end, at + rest.len() as u64)
+            } else {
+                end
+            };
             let (piece, after) = take(rest, end - at);
             if whole {
                 quality = quality.worse(decoder.read_at(at, piece)?);
@@ -461,6 +466,19 @@ impl Object {
         }
         words
     }
+}
+
+/// Where the last whole segment before `limit` ends, given that one ends at `end`: those that are read together may be
+/// decoded in parallel.
+fn whole_segments(decoder: &dyn Decoder, mut end: u64, limit: u64) -> u64 {
+    while end < limit {
+        let next = decoder.segment(end);
+        if next.start != end || next.end <= end || next.end > limit {
+            break;
+        }
+        end = next.end;
+    }
+    end
 }
 
 /// The first `length` bytes of `buf`, or all, and the rest.

@@ -31,7 +31,7 @@ const MOST_TEXT: u64 = 1 << 20;
 
 /// The codecs that a policy may name besides `auto` and `plain`.
 pub const CODECS: &[&str] = &[
-    "stored", "image", "jpeg", "audio", "template", "noise", "neural",
+    "stored", "image", "jpeg", "video", "audio", "template", "noise", "neural",
 ];
 
 /// Why a policy file is refused.
