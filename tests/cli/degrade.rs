@@ -13,7 +13,9 @@ fn picture(width: usize, height: usize) -> Vec<u8> {
     let mut file = format!("P6\n{width} {height}\n255\n").into_bytes();
     let mut state = 1_u32;
     for at in 0..width * height {
-        let (x, y) = (at % width * 200 / width, at / width * 200 / height);
+        let (x, y) = (at % width, at / width);
+        let step = (x / 7 + y / 5) % 2 * 60;
+        let (x, y) = (x * 140 / width + step, y * 140 / height + step);
         for level in [x, y, x.midpoint(y)] {
             state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
             file.push(u8::try_from(level).unwrap() + u8::try_from(state >> 29).unwrap());

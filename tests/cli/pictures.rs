@@ -124,3 +124,30 @@ fn version_3_is_refused_by_name() {
     );
     assert_eq!(expect(0, &verb(&["ls"], &[&store])), "");
 }
+
+/// Whatever was put before a GIF to be seen of it made it larger than the file, and was thrown away for that.
+#[test]
+fn of_a_gif_there_is_something_to_see() {
+    let bench = Bench::new();
+    let mut gif = Vec::new();
+    let frame = image::RgbaImage::from_fn(200, 150, |x, y| {
+        let grain = (x * 7919 + y * 104_729) % 23;
+        let levels = [x + grain, y + grain, (x ^ y) % 200 + grain, 255];
+        image::Rgba(levels.map(|level| u8::try_from(level).unwrap()))
+    });
+    image::codecs::gif::GifEncoder::new(&mut gif)
+        .encode_frame(image::Frame::new(frame))
+        .unwrap();
+    let store = bench.store();
+    fs::write(store.join("moving.gif"), &gif).unwrap();
+    expect(0, &verb(&["settle"], &[&store]));
+    let row = bench.status(0, &store)[0].1.clone();
+    assert_eq!(
+        (&row["codec"], &row["state"]),
+        (&"image".into(), &"exact".into())
+    );
+    let show = expect(0, &verb(&["show"], &[&store.join("moving.gif")]));
+    assert!(show.contains("from any 1 chunks"), "{show}");
+    let cat = holofs(&verb(&["cat"], &[&store.join("moving.gif")]));
+    assert!(cat.stdout == gif);
+}

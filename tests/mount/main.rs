@@ -138,7 +138,8 @@ fn picture(seed: u64, width: usize, height: usize) -> Vec<u8> {
     let grain = noise(seed, width * height);
     for (at, grain) in grain.iter().enumerate() {
         let (x, y) = (at % width, at / width);
-        let (across, down) = (x * 200 / width, y * 200 / height);
+        let step = (x / 9 + y / 7) % 2 * 60; // edges, so that no level is enough for all
+        let (across, down) = (x * 140 / width + step, y * 140 / height + step);
         for level in [across, down, across.midpoint(down) + x * y / 97 % 40] {
             file.push(u8::try_from(level).unwrap() + grain % 8);
         }

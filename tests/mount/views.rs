@@ -241,3 +241,43 @@ fn a_picture_is_as_sharp_as_its_view_has_chunks() {
     let stats: serde_json::Value = serde_json::from_str(&stats).unwrap();
     assert_eq!(stats["degraded"], 0, "a view is no damage");
 }
+
+/// A film of more than fits into memory at once is read by ranges: any frame at once, at the quality that is left.
+#[test]
+fn any_frame_of_a_film_is_as_sharp_as_its_view_has_chunks() {
+    let Some(mount) = Mount::with_policy(PROTECTED, "") else {
+        return;
+    };
+    let (width, height, frames) = (160, 120, 40);
+    let mut content = format!("YUV4MPEG2 W{width} H{height} F25:1 Cmono\n").into_bytes();
+    let head = content.len();
+    for frame in 0..frames {
+        content.extend(b"FRAME\n");
+        let grain = noise(frame + 1, width * height);
+        content.extend(grain.iter().enumerate().map(|(at, grain)| {
+            let (x, y) = (at % width + 2 * usize::try_from(frame).unwrap(), at / width);
+            u8::try_from((x / 9 + y / 7) % 2 * 90 + (x + y) % 100).unwrap() + grain % 8
+        }));
+    }
+    fs::write(mount.path("film.y4m"), &content).unwrap();
+    assert_eq!(mount.settle().encoded, 1);
+    assert_eq!(computed(&mount.path("film.y4m"), "codec").unwrap(), "video");
+    let frame = 6 + width * height;
+    let mut before = 0.0;
+    for chunks in [1, 4, 8, 12] {
+        let path = mount.path(&format!(".holofs/view/{chunks}/film.y4m"));
+        let film = File::open(&path).unwrap();
+        let mut shown = vec![0; frame];
+        let at = head + 29 * frame;
+        film.read_exact_at(&mut shown, at as u64).unwrap();
+        assert_eq!(&shown[..6], b"FRAME\n");
+        let now = psnr(&shown, &content[at..at + frame]);
+        assert!(now > before, "{now} dB of {chunks} chunks");
+        before = now;
+        let told: f64 = computed(&path, "quality").unwrap().parse().unwrap();
+        assert!((told - now).abs() < 2.0, "{told} dB told, {now} dB");
+        assert_eq!(film.metadata().unwrap().len(), content.len() as u64);
+        assert_eq!(fs::read(&path).unwrap()[..head], content[..head]);
+    }
+    assert!(fs::read(mount.path("film.y4m")).unwrap() == content);
+}

@@ -9,5 +9,6 @@
 )]
 
 mod decoders;
+mod kept;
 mod media;
 mod subsets;
