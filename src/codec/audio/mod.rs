@@ -8,7 +8,7 @@
 //!
 //! # Segments
 //!
-//! The file is cut into segments that know nothing of each other ([`super::segments`]): the bytes before the samples in
+//! The file is cut into segments that know nothing of each other (`segments`): the bytes before the samples in
 //! pieces of 1 MiB, the samples, the bytes after them in pieces of 1 MiB. A segment of samples has about 2^19 of them
 //! (10 s of one channel at 48 kHz, 5 s of two), a multiple of 8192 frames but for the last one; of FLAC, whole frames. Its transform does not
 //! overlap with that of its neighbours.
@@ -46,7 +46,7 @@
 //! ..      with ranks: their number, that of 0, and 33 values at equal distances (i32), for as long as the values are missing
 //! ```
 //!
-//! Bands: the ranges of frequencies of [`EDGES`], in each one band per channel with a row per block. A plane of a range
+//! Bands: the ranges of frequencies of `EDGES`, in each one band per channel with a row per block. A plane of a range
 //! weighs a little less than that of the range below it, so that layers are cut finer than by whole planes.
 //!
 //! # Settings
@@ -69,7 +69,7 @@
 //! # Reading
 //!
 //! A read decodes the segments it touches: at most 2^19 samples, which take about 30 bytes each, or 1 MiB of bytes. With layers
-//! missing the file has the same size and the same headers, and its sound is softer: previews have an SNR of [`WANTED`] dB
+//! missing the file has the same size and the same headers, and its sound is softer: previews have an SNR of `WANTED` dB
 //! in each segment, so that quiet passages do not fall silent, and samples stay in their range. The first previews of what
 //! is mostly noise have less, since they would be most of the file.
 

@@ -1,7 +1,7 @@
 //! The video codec: raw video (YUV4MPEG2) in layers, groups of frames at a time.
 //!
 //! The lines of text are kept as they are; frames are coded in [`group`]s, each of which is a segment
-//! ([`super::segments`]) and decodes alone, so that any frame is had at once. With layers missing a file of the same
+//! (`segments`) and decodes alone, so that any frame is had at once. With layers missing a file of the same
 //! size, lines and geometry shows softer frames; what follows the last whole frame is zeros in it.
 //!
 //! # Layers
