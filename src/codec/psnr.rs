@@ -6,8 +6,8 @@ const RATIOS: [f64; 4] = [158.489_319, 501.187_234, 1_995.262_31, 5_011.872_34];
 /// How much better than a coarse view alone a picture is whose residual is shared out to 16 chunks, with the most
 /// chunks that each preview is shown for: 16 over what is missing with 3, 7, 11 and 13.
 const SHARED: [f64; 4] = [16.0 / 13.0, 16.0 / 9.0, 16.0 / 5.0, 16.0 / 3.0];
-/// Above 40 dB nobody sees a difference.
-const ENOUGH: f64 = 10_000.0;
+/// 46 dB: what is softer still is nearly exact.
+const ENOUGH: f64 = 39_810.717;
 
 /// For so many previews the ratios of peak squared to mean squared error that they should reach; what is beyond the
 /// last one known is as that. `coarse`: that of a coarse view ([`super::coarse`]); soft pictures are to be shown as

@@ -217,7 +217,7 @@ mod tests {
         near(&wanted(Some(650.25)), [2200, 2700, 3300, 3700]);
         near(&wanted(Some(65.025)), [3090, 3249, 3505, 3726]);
         near(&wanted(Some(0.0)), [2200, 2700, 3300, 3700]);
-        near(&wanted(Some(0.01)), [4000; 4]);
+        near(&wanted(Some(0.01)), [4600; 4]);
         assert_eq!(super::wanted(6, None).count(), 6);
     }
 }
