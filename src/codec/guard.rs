@@ -58,7 +58,7 @@ impl Decoder for Guarded<'_> {
 
     fn segment(&self, offset: u64) -> Range<u64> {
         let found = caught(self.name, || Ok(self.decoder.segment(offset)));
-        found.unwrap_or(0..self.size)
+        found.unwrap_or(offset..offset.saturating_add(1).min(self.size))
     }
 }
 

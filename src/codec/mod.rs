@@ -12,7 +12,6 @@ pub mod guard;
 pub mod image;
 pub mod jpeg;
 mod psnr;
-#[allow(dead_code, reason = "for media with a time axis, which are to come")]
 mod segments;
 pub mod stored;
 pub mod thumbnail;

@@ -134,6 +134,8 @@ struct Table {
 
 /// Segments from one note of where they begin to the next.
 const STRIDE: usize = 64;
+/// Entries of the table that are read at a time.
+const BATCH: usize = 1 << 14;
 
 impl<'a, S: Segment> Reader<'a, S> {
     /// Opens the first `used` of the layers; `settings` is what [`Writer::finish`] returned.
@@ -166,54 +168,47 @@ impl<'a, S: Segment> Reader<'a, S> {
         })
     }
 
-    /// What decodes a segment.
-    pub(super) fn inner(&self) -> &S {
-        &self.segment
-    }
-
-    /// Number of segments.
-    pub(super) fn count(&self) -> usize {
-        self.count
-    }
-
     fn table(&self) -> Result<&Table, CodecError> {
         if let Some(table) = self.table.get() {
             return Ok(table);
         }
         let width = (self.used + 1) * 4;
-        let mut bytes = vec![0; width * self.count];
+        let length = (width * self.count) as u64;
         let proofs = (PROOF * self.count) as u64;
         let after = if self.used == 1 { proofs } else { 0 };
-        let end = self.layers.len(0) - after;
-        let start = end.checked_sub(bytes.len() as u64);
-        let start = start.ok_or_else(|| bad(format_args!("no room for the table")))?;
-        self.layers.read_at(0, start, &mut bytes)?;
+        let start = (self.layers.len(0) - after).checked_sub(length);
+        let mut at = start.ok_or_else(|| bad(format_args!("no room for the table")))?;
         let mut table = Table {
-            ends: Vec::with_capacity(self.count),
-            lengths: Vec::with_capacity(self.count * self.used),
+            ends: Vec::new(),
+            lengths: Vec::new(),
             starts: Vec::new(),
         };
         let mut sums = vec![0_u64; self.used];
         let mut content = 0_u64;
-        for (index, entry) in bytes.chunks_exact(width).enumerate() {
-            if index % STRIDE == 0 {
-                table.starts.extend(&sums);
-            }
-            let mut fields = entry
-                .as_chunks::<4>()
-                .0
-                .iter()
-                .map(|f| u32::from_le_bytes(*f));
-            let length = fields.next().filter(|length| (1..=MOST).contains(length));
-            content += u64::from(length.ok_or_else(|| bad(format_args!("segment {index}")))?);
-            table.ends.push(content);
-            for (sum, length) in sums.iter_mut().zip(fields) {
-                *sum += u64::from(length);
-                table.lengths.push(length);
+        // Memory grows with what is there, not with what a header says.
+        let mut bytes = vec![0; width * BATCH.min(self.count)];
+        while table.ends.len() < self.count {
+            bytes.truncate(width * (self.count - table.ends.len()));
+            self.layers.read_at(0, at, &mut bytes)?;
+            at += bytes.len() as u64;
+            for entry in bytes.chunks_exact(width) {
+                let index = table.ends.len();
+                if index.is_multiple_of(STRIDE) {
+                    table.starts.extend(&sums);
+                }
+                let fields = entry.as_chunks::<4>().0.iter();
+                let mut fields = fields.map(|f| u32::from_le_bytes(*f));
+                let length = fields.next().filter(|length| (1..=MOST).contains(length));
+                content += u64::from(length.ok_or_else(|| bad(format_args!("segment {index}")))?);
+                table.ends.push(content);
+                for (sum, length) in sums.iter_mut().zip(fields) {
+                    *sum += u64::from(length);
+                    table.lengths.push(length);
+                }
             }
         }
         let extra = |layer: usize| {
-            let table = if layer == 0 { bytes.len() as u64 } else { 0 };
+            let table = if layer == 0 { length } else { 0 };
             let proofs = if layer + 1 == self.used { proofs } else { 0 };
             table + proofs
         };
@@ -351,8 +346,9 @@ impl<S: Segment> Decoder for Reader<'_, S> {
     }
 
     fn segment(&self, offset: u64) -> Range<u64> {
-        // Without a table a read says why.
-        self.find(offset).map_or(0..self.size, |(_, range)| range)
+        // Without a table a read says why, and nobody makes room for more than that.
+        let nothing = offset..offset.saturating_add(1).min(self.size);
+        self.find(offset).map_or(nothing, |(_, range)| range)
     }
 }
 

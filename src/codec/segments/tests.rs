@@ -172,11 +172,42 @@ fn without_a_proof_nothing_is_exact_and_without_a_table_nothing_is_read() {
     assert_eq!(reader.read_at(0, &mut [0]).unwrap(), Quality::Exact);
     let table = layers.len(0) - 1;
     let reader = open(&layers, settings, content.len(), vec![(0, table..u64::MAX)]).unwrap();
-    assert_eq!(reader.segment(5), 0..content.len() as u64);
+    assert_eq!(
+        reader.segment(5),
+        5..6,
+        "room for a file of any size is asked for"
+    );
     assert!(matches!(
         reader.read_at(0, &mut [0]),
         Err(CodecError::Layer(_))
     ));
+}
+
+/// Layers that are said to be enormous and of which nothing is there: a table of 100 GB was asked for at once.
+#[test]
+fn memory_follows_what_is_there() {
+    struct Said;
+    impl Layers for Said {
+        fn count(&self) -> usize {
+            3
+        }
+        fn len(&self, _: usize) -> u64 {
+            1 << 60
+        }
+        fn read_at(&self, layer: usize, offset: u64, _: &mut [u8]) -> Result<(), LayerError> {
+            let (have, need) = (0, 1);
+            Err(LayerError::Missing {
+                layer,
+                offset,
+                have,
+                need,
+            })
+        }
+    }
+    let count = u32::MAX.to_le_bytes();
+    let reader = Reader::open(count, 3, 1 << 60, Box::new(Said), Halves).unwrap();
+    let read = reader.read_at(0, &mut [0]);
+    assert!(matches!(read, Err(CodecError::Layer(_))), "{read:?}");
 }
 
 #[test]
