@@ -7,6 +7,7 @@ pub mod erasure;
 pub mod flat;
 mod gf256;
 pub mod hash;
+pub mod linear;
 pub mod mdct;
 mod model;
 pub mod motion;

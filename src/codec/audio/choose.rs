@@ -3,6 +3,7 @@
 //! They are made on some of the samples by the sum of log2(1 + 2|c|) over their coefficients, to about 1/10 of a bit.
 
 use super::{LONGEST, SHORTEST};
+use crate::coding::linear::{self, cost};
 use crate::coding::mdct::{Mdct, QUARTER, Window, fraction, rotate};
 
 /// Samples in a row that are looked at: pairs of the longest blocks, of which the first and the last do not count, since
@@ -19,6 +20,8 @@ pub(super) struct Choice {
     /// Turn of each pair of channels.
     pub(super) turns: Vec<i8>,
     pub(super) transform: Mdct,
+    /// Whether prediction in time may be as good.
+    pub(super) predictable: bool,
 }
 
 /// Bits of the greatest magnitude.
@@ -28,21 +31,11 @@ pub(super) fn bits(channels: &[Vec<i32>]) -> u32 {
     32 - set.leading_zeros()
 }
 
-/// About 64 times the bits that coefficients take.
-pub(super) fn cost(coefficients: &[i32]) -> u64 {
-    let each = coefficients.iter().map(|c| {
-        let shown = 1 + 2 * c.unsigned_abs().min(1 << 28);
-        // 64 times the exponent, and a line between the powers of two. Rounding is the same everywhere.
-        #[expect(clippy::cast_precision_loss, reason = "24 bits are enough")]
-        let log = (shown as f32).to_bits() >> 17;
-        u64::from(log - (127 << 6))
-    });
-    each.sum()
-}
-
 /// Chooses for samples by channels.
 pub(super) fn choose(channels: &[Vec<i32>]) -> Choice {
     let mut some: Vec<Vec<i32>> = channels.iter().map(|channel| stretches(channel)).collect();
+    let inner: Vec<Vec<i32>> = some.iter().map(|channel| inner(channel)).collect();
+    let predicted = linear::estimate(&inner);
     let turns = some.chunks_exact_mut(2).map(|pair| {
         let [a, b] = pair else { return 0 };
         let turn = best_turn(a, b);
@@ -66,24 +59,41 @@ pub(super) fn choose(channels: &[Vec<i32>]) -> Choice {
         with(log, Window::Steep)
     });
     let all = [sine].into_iter().chain(steep);
+    let priced = all.map(|transform| (price(&transform), transform));
+    let (least, transform) = priced.min_by_key(|(price, _)| *price).unwrap_or((0, sine));
     Choice {
         turns,
-        transform: all.min_by_key(price).unwrap_or(sine),
+        transform,
+        predictable: predicted <= least + least / 16,
     }
 }
 
 /// What samples cost, those at the ends of stretches aside.
 fn price(transform: &Mdct, channels: &[Vec<i32>]) -> u64 {
-    let stretch = |signal: &[i32]| {
-        let all = transform.forward(signal.to_vec());
-        let inner = all.get(END..STRETCH - END).filter(|_| all.len() == STRETCH);
-        cost(inner.unwrap_or(&all))
-    };
-    let all = channels.iter().flat_map(|signal| match signal.len() {
+    let transformed = |stretch: &[i32]| cost(counted(&transform.forward(stretch.to_vec())));
+    let all = channels.iter().flat_map(|signal| apart(signal));
+    all.map(transformed).sum()
+}
+
+/// The samples that count.
+fn inner(channel: &[i32]) -> Vec<i32> {
+    apart(channel).flat_map(counted).copied().collect()
+}
+
+/// The stretches of a channel.
+fn apart(signal: &[i32]) -> impl Iterator<Item = &[i32]> {
+    match signal.len() {
         length if length == STRETCH * STRETCHES => signal.chunks(STRETCH),
         length => signal.chunks(length.max(1)),
-    });
-    all.map(stretch).sum()
+    }
+}
+
+/// What counts of a stretch.
+fn counted(stretch: &[i32]) -> &[i32] {
+    let inner = stretch.get(END..STRETCH - END);
+    inner
+        .filter(|_| stretch.len() == STRETCH)
+        .unwrap_or(stretch)
 }
 
 /// Some of the samples, or all of few.

@@ -36,8 +36,8 @@
 //! Header of a segment of samples:
 //!
 //! ```text
-//! 0       flags: 1 steep window, 2 samples are ranks of values, 4 rests or recipe
-//! 1       binary logarithm of the block length, 6 to 12; 0: all samples are 0 and no bands follow
+//! 0       flags: 1 steep window, 2 samples are ranks of values, 4 rests or recipe, 8 what previews miss is predicted, 16 samples are
+//! 1       binary logarithm of the block length, 6 to 12; 0: no bands follow, and previews are silent
 //! 2       bits taken off all samples, or binary scale of floats
 //! 3       bits below each sample that are kept raw, since 24 are enough for layers
 //! 4       bits of fraction in the transform
@@ -45,6 +45,10 @@
 //! ..      cuts in the order of significance (i16), one per preview
 //! ..      with ranks: their number, that of 0, and 33 values at equal distances (i32), for as long as the values are missing
 //! ```
+//!
+//! Predicted: in the place of the bands' last layer lies what previews miss of the samples, or all samples anew, coded by
+//! prediction in time ([`crate::coding::linear`]); this suits clicks, edges and noise, and sounds too quiet for the
+//! transform's own rounding.
 //!
 //! Bands: the ranges of frequencies of `EDGES`, in each one band per channel with a row per block. A plane of a range
 //! weighs a little less than that of the range below it, so that layers are cut finer than by whole planes.

@@ -4,6 +4,7 @@ use super::values::{Line, Values};
 use super::{EDGES, LONGEST, SHORTEST, bad, pack};
 use crate::codec::CodecError;
 use crate::coding::bands::{self, Band, Layout, Plan, Reference};
+use crate::coding::linear;
 use crate::coding::mdct::{Mdct, QUARTER, Window, rotate};
 use crate::media::sound::Piece;
 
@@ -15,6 +16,19 @@ pub(super) const MOST_LOW: u8 = 12;
 const STEEP: u8 = 1;
 const RANKS: u8 = 2;
 const RESTS: u8 = 4;
+const MISSED: u8 = 8;
+const ALONE: u8 = 16;
+
+/// What makes a segment exact.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Exact {
+    /// The bands' last layer.
+    Bands,
+    /// What previews miss, predicted in time.
+    Missed,
+    /// All samples anew, predicted in time.
+    Alone,
+}
 
 /// What must be known of a segment of samples first.
 #[derive(Debug, Clone)]
@@ -31,6 +45,7 @@ pub(super) struct Header {
     pub(super) turns: Vec<i8>,
     /// One per preview.
     pub(super) cuts: Vec<i16>,
+    pub(super) exact: Exact,
     /// The knots of the values that samples are ranks of.
     pub(super) line: Option<[u8; Line::BYTES]>,
 }
@@ -41,7 +56,9 @@ impl Header {
         let flag = |flag: u8, on: bool| if on { flag } else { 0 };
         let flags = flag(STEEP, self.transform.is_some_and(steep))
             | flag(RANKS, self.line.is_some())
-            | flag(RESTS, self.rests);
+            | flag(RESTS, self.rests)
+            | flag(MISSED, self.exact == Exact::Missed)
+            | flag(ALONE, self.exact == Exact::Alone);
         let byte = |number: Option<u32>| number.and_then(|n| u8::try_from(n).ok()).unwrap_or(0);
         let log = byte(self.transform.map(|t| t.log));
         let fraction = byte(self.transform.map(|t| t.fraction));
@@ -82,7 +99,8 @@ impl Header {
             fraction: u32::from(fraction),
         });
         let turns: Vec<i8> = turns.iter().map(|turn| turn.cast_signed()).collect();
-        if flags > 7
+        if flags & !(STEEP | RANKS | RESTS | MISSED | ALONE) != 0
+            || flags & (MISSED | ALONE) == MISSED | ALONE
             || transform.is_some_and(|t| !(SHORTEST..=LONGEST).contains(&t.log) || t.fraction > 8)
             || low > MOST_LOW
             || turns
@@ -103,6 +121,11 @@ impl Header {
             rests: flags & RESTS != 0,
             turns,
             cuts: cuts.collect(),
+            exact: match (flags & MISSED, flags & ALONE) {
+                (0, 0) => Exact::Bands,
+                (0, _) => Exact::Alone,
+                _ => Exact::Missed,
+            },
             line,
         })
     }
@@ -202,6 +225,23 @@ pub(super) fn samples(
     signals
 }
 
+/// What bands show of samples with the first layers.
+///
+/// # Errors
+/// [`CodecError::Format`] for layers that no encoder writes.
+pub(super) fn shown(
+    header: &Header,
+    transform: &Mdct,
+    layout: &Layout,
+    channels: usize,
+    frames: usize,
+    layers: &[&[u8]],
+) -> Result<Vec<Vec<i32>>, CodecError> {
+    let plan = Plan::from_cuts(layout, &header.cuts);
+    let bands = bands::decode(layout, &plan, layers, None).map_err(|e| bad(&e.to_string()))?;
+    Ok(samples(header, transform, channels, frames, &bands))
+}
+
 /// The samples of a segment of `frames` frames from the first parts, of `all` there are.
 ///
 /// # Errors
@@ -230,17 +270,27 @@ pub(super) fn decode(
             rest = pack::take(last, most * 5 + (1 << 16))?;
         }
     }
-    let mut samples = match header.transform {
-        None if parts.iter().any(|part| !part.is_empty()) => {
+    let predicted = match header.exact {
+        Exact::Missed | Exact::Alone if exact => parts.pop(),
+        _ => None,
+    };
+    let predicted = predicted.map(|bytes| linear::decode(channels, frames, bytes));
+    let predicted = predicted.transpose().map_err(|e| bad(&e.to_string()))?;
+    let mut samples = match (header.transform, predicted) {
+        (_, Some(samples)) if header.exact == Exact::Alone => samples,
+        (None, _) if parts.iter().any(|part| !part.is_empty()) => {
             return Err(bad("a silence with samples"));
         }
-        None => vec![vec![0; frames]; channels],
-        Some(transform) => {
+        (None, predicted) => predicted.unwrap_or_else(|| vec![vec![0; frames]; channels]),
+        (Some(transform), missed) => {
             let layout = layout(&transform, channels, frames)?;
-            let plan = Plan::from_cuts(&layout, &header.cuts);
-            let bands =
-                bands::decode(&layout, &plan, &parts, None).map_err(|e| bad(&e.to_string()))?;
-            self::samples(&header, &transform, channels, frames, &bands)
+            let mut samples = shown(&header, &transform, &layout, channels, frames, &parts)?;
+            for (samples, missed) in samples.iter_mut().zip(missed.iter().flatten()) {
+                for (sample, missed) in samples.iter_mut().zip(missed) {
+                    *sample = sample.wrapping_add(*missed);
+                }
+            }
+            samples
         }
     };
     match (&values, &header.line) {

@@ -1,13 +1,14 @@
 //! Encoding a segment of samples: what to code, where to cut, and the parts of its layers.
 
-use super::choose::{bits, choose, cost, ranks_pay};
+use super::choose::{bits, choose, ranks_pay};
 use super::encode::declined;
-use super::segment::{BITS, Header, MOST_LOW, layout, samples, to_bands};
+use super::segment::{BITS, Exact, Header, MOST_LOW, layout, samples, shown, to_bands};
 use super::settings::PREVIEWS;
 use super::values::{Line, Values};
 use super::{SHORTEST, WANTED, pack};
 use crate::codec::{CodecError, psnr};
 use crate::coding::bands::{self, Band, Layout, Measure, Plan, Survey, log2_64, shifts_at};
+use crate::coding::linear::{self, cost};
 use crate::coding::mdct::{Mdct, rotate};
 use crate::media::sound::Piece;
 
@@ -100,6 +101,7 @@ fn coded(
         rests: !piece.rest.is_empty(),
         turns: vec![0; channels.len() / 2],
         cuts: vec![0; previews],
+        exact: Exact::Bands,
         line: values.map(Values::knots),
     };
     let bits = bits(&channels);
@@ -120,6 +122,7 @@ fn coded(
         }
         let choice = choose(&high);
         header.turns = choice.turns;
+        let plain = choice.predictable.then(|| high.clone());
         turn(&header.turns, &mut high);
         for log in (SHORTEST..=choice.transform.log).rev() {
             let transform = Mdct {
@@ -136,14 +139,49 @@ fn coded(
             };
             let noise = cuts(&mut header, &layout, &bands, &original);
             let plan = Plan::from_cuts(&layout, &header.cuts);
-            let Ok(layers) = bands::encode(&layout, &plan, &mut bands, None) else {
+            let Ok(mut layers) = bands::encode(&layout, &plan, &mut bands, None) else {
                 continue;
             };
+            if let Some(plain) = plain {
+                predict(&mut header, &layout, &mut layers, plain)?;
+            }
             let parts = parts(&header, piece, &channels, values, layers)?;
             return Ok(Coded { parts, noise });
         }
     }
     Err(declined("samples that are too loud"))
+}
+
+/// Puts prediction in time in the place of the last layer where that is shorter: of what previews miss, or of all.
+fn predict(
+    header: &mut Header,
+    layout: &Layout,
+    layers: &mut [Vec<u8>],
+    mut samples: Vec<Vec<i32>>,
+) -> Result<(), CodecError> {
+    let (Some((last, previews)), Some(transform)) = (layers.split_last_mut(), header.transform)
+    else {
+        return Ok(());
+    };
+    let mut found = vec![(Exact::Alone, linear::encode(&samples))];
+    if !previews.is_empty() {
+        let previews: Vec<&[u8]> = previews.iter().map(Vec::as_slice).collect();
+        let (channels, frames) = (samples.len(), samples.first().map_or(0, Vec::len));
+        let seen = shown(header, &transform, layout, channels, frames, &previews)?;
+        for (sample, seen) in samples.iter_mut().flatten().zip(seen.iter().flatten()) {
+            *sample = sample.wrapping_sub(*seen);
+        }
+        found.push((Exact::Missed, linear::encode(&samples)));
+    }
+    let least = found.into_iter().min_by_key(|(_, bytes)| bytes.len());
+    if let Some((exact, bytes)) = least.filter(|(_, bytes)| bytes.len() < last.len()) {
+        *last = bytes;
+        header.exact = exact;
+        if previews.is_empty() {
+            header.transform = None;
+        }
+    }
+    Ok(())
 }
 
 fn turn(turns: &[i8], channels: &mut [Vec<i32>]) {
@@ -280,9 +318,10 @@ fn cuts(
         let ratio = ratio(*wanted);
         let mut aim = inside / ratio;
         let mut cut = highest(aim).min(ceiling);
-        if let Some(share) = SHARES.get(layer) {
-            cut = affordable(layout, coefficients, cut, *share);
-        }
+        let share = SHARES.get(layer);
+        let within = |cut| share.map_or(cut, |share| affordable(layout, coefficients, cut, *share));
+        let affords = |cut| within(cut) == cut;
+        cut = within(cut);
         let mut noise = error(cut) * lows;
         if let (Some(survey), Some(transform)) = (&survey, header.transform) {
             let first = cut;
@@ -295,7 +334,11 @@ fn cuts(
                     break;
                 }
                 aim *= (energy / ratio / noise).clamp(0.4, 0.9);
-                cut = highest(aim).min(cut - 1).max(first - DEEPER);
+                let deeper = highest(aim).min(cut - 1).max(first - DEEPER);
+                if !affords(deeper) {
+                    break;
+                }
+                cut = deeper;
             }
         }
         found.push((energy, noise));
@@ -306,12 +349,17 @@ fn cuts(
     found
 }
 
+/// What of a sample that costs next to nothing the first previews may take all the same, before the share, in 1/64 bit: of
+/// quiet sounds they would be too little of little.
+const LITTLE: u64 = 256;
 /// The first previews, of whose bytes many copies are kept, together take at most one in so many bytes.
 const SHARES: [u64; 3] = [64, 10, 3];
 
 /// `cut`, or a higher one where the layer of that would be large, as it is for noise.
 fn affordable(layout: &Layout, coefficients: &[Vec<i32>], cut: i16, share: u64) -> i16 {
+    let count = coefficients.iter().map(Vec::len).sum::<usize>() as u64;
     let most = coefficients.iter().map(|band| cost(band)).sum::<u64>() / share;
+    let most = most.max(count * LITTLE / share);
     let price = |cut: i16| -> u64 {
         let bands = coefficients.iter().zip(shifts_at(layout, cut));
         bands.map(|(band, shift)| price_at(band, shift)).sum()

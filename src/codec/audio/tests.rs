@@ -294,6 +294,27 @@ fn unused_bits_and_values_are_not_paid_for() {
 }
 
 #[test]
+fn what_suits_no_transform_is_predicted_in_time() {
+    let saw = |i: i32| i * 601 % 40_000 - 20_000;
+    let clicks = |i: i32| i32::from(i % 2311 == 0) * 9000 + i32::from(i % 7 == 0);
+    let steps = |i: i32| (i / 31 * i / 977) % 3 - 1;
+    let sounds: [&dyn Fn(i32) -> i32; 3] = [&saw, &clicks, &steps];
+    for (sound, share) in sounds.into_iter().zip([20, 10, 5]) {
+        let samples = (0..60_000).flat_map(|i| (sound(i) as i16).to_le_bytes());
+        let file = wav(1, 1, 2, &samples.collect::<Vec<u8>>(), b"");
+        let alone = sum(&through(&file, 0).1);
+        assert!(alone < file.len() / share, "{alone} of {}", file.len());
+        let (settings, layers) = through(&file, 4);
+        // What makes it exact need not pay for poor previews.
+        let exact = layers.layers[4].len();
+        assert!(exact < file.len() / share, "{exact}, {alone}");
+        for first in 1..5 {
+            degraded(&settings, file.len(), &layers, first);
+        }
+    }
+}
+
+#[test]
 fn channels_that_are_alike_cost_little_more_than_one() {
     let one = music(1, 2, 60_000);
     let two: Vec<u8> = one
