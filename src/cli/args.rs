@@ -241,6 +241,9 @@ pub(super) struct Export {
     /// Directory or file in a store
     #[arg(value_name = "STORE[/PATH]")]
     pub(super) path: PathBuf,
+    /// Clip loud samples of Holo.Codec's sounds as Holo.Codec does, instead of undoing how it wraps them
+    #[arg(long)]
+    pub(super) compat_clip: bool,
     /// Directory that takes what is in PATH, or name of the file
     pub(super) dst: PathBuf,
     /// Replace files that are there instead of skipping them

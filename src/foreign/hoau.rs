@@ -25,12 +25,12 @@
 //! # What follows
 //! A sample whose chunk is missing or damaged is that of the coarse sound: any one chunk gives sound, all of them give
 //! the exact one. Differences that do not fit 16 bits were wrapped by the encoder, so that adding them wraps, too; the
-//! original clips instead, and so loses loud samples. What is shown is a WAVE file with the shortest header, not the
+//! original clips instead, and so loses loud samples ([`Sums`]). What is shown is a WAVE file with the shortest header, not the
 //! file that was encoded; its size depends on `c` and `f` alone.
 
 use super::holo::{self, Set, byte, usize_of, word};
 use super::kept::Kept;
-use super::{Chunks, ForeignError, Parts, Quality, Reader};
+use super::{Chunks, ForeignError, Parts, Quality, Reader, Sums};
 
 /// First bytes of a chunk.
 pub const MAGIC: &[u8; 4] = b"HOAU";
@@ -92,8 +92,7 @@ impl holo::Geometry for Geometry {
 #[derive(Debug)]
 pub struct Sound {
     set: Set<Geometry>,
-    /// Whether sums beyond 16 bits are clipped, as the original does.
-    clipped: bool,
+    sums: Sums,
     kept: Kept,
 }
 
@@ -103,21 +102,12 @@ impl Sound {
     /// # Errors
     /// [`ForeignError::Format`] or [`ForeignError::Unsupported`] where there is no usable chunk,
     /// [`ForeignError::Mixed`] where it cannot be told which ones belong together.
-    pub fn open(parts: Box<dyn Parts>) -> Result<Self, ForeignError> {
+    pub fn open(parts: Box<dyn Parts>, sums: Sums) -> Result<Self, ForeignError> {
         Ok(Self {
             set: Set::open(parts)?,
-            clipped: false,
+            sums,
             kept: Kept::default(),
         })
-    }
-
-    /// With samples as the original decodes them: it clips what an encoder has wrapped.
-    #[must_use]
-    pub fn clipped(self) -> Self {
-        Self {
-            clipped: true,
-            ..self
-        }
     }
 
     fn decode(&self) -> Result<(Vec<u8>, Quality), ForeignError> {
@@ -136,10 +126,9 @@ impl Sound {
                 if let Some(sample) = data.get_mut(place) {
                     let (drawn, residual) =
                         (i16::from_le_bytes(*sample), i16::from_le_bytes(*residual));
-                    let sum = if self.clipped {
-                        drawn.saturating_add(residual)
-                    } else {
-                        drawn.wrapping_add(residual)
+                    let sum = match self.sums {
+                        Sums::Wrapped => drawn.wrapping_add(residual),
+                        Sums::Clipped => drawn.saturating_add(residual),
                     };
                     *sample = sum.to_le_bytes();
                 }

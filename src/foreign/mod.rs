@@ -66,6 +66,16 @@ impl fmt::Display for Kind {
     }
 }
 
+/// What becomes of samples that lie beyond their range once chunks are added up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum Sums {
+    /// They are wrapped, as the encoder has wrapped them: what comes out is what was encoded.
+    #[default]
+    Wrapped,
+    /// They are clipped, as the original program does: loud samples of such a sound are lost.
+    Clipped,
+}
+
 /// Why something from elsewhere cannot be read.
 #[derive(Debug, thiserror::Error)]
 pub enum ForeignError {
@@ -179,15 +189,19 @@ pub fn recognise(form: Form, heads: &[impl AsRef<[u8]>]) -> Option<Kind> {
     }
 }
 
-/// Opens a recognised thing; reads headers only.
+/// Opens a recognised thing; reads headers only. `sums`: for sound, where formats have such.
 ///
 /// # Errors
 /// [`ForeignError`] where not even the size of the file it holds can be told.
-pub fn open(kind: Kind, parts: Box<dyn Parts>) -> Result<Box<dyn Reader>, ForeignError> {
+pub fn open(
+    kind: Kind,
+    parts: Box<dyn Parts>,
+    sums: Sums,
+) -> Result<Box<dyn Reader>, ForeignError> {
     match kind {
         Kind::HoloBinary => Ok(Box::new(hobi::Binary::open(parts)?)),
         Kind::HoloImage => Ok(Box::new(hoch::Image::open(parts)?)),
-        Kind::HoloSound => Ok(Box::new(hoau::Sound::open(parts)?)),
+        Kind::HoloSound => Ok(Box::new(hoau::Sound::open(parts, sums)?)),
         Kind::HoloTransform => Err(holo::refuse_transform(&*parts)),
     }
 }

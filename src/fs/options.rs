@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use crate::foreign::Sums;
 use crate::store;
 
 /// How access times move, as far as mount(2) is told.
@@ -51,6 +52,8 @@ pub struct MountOptions {
     pub cache_size: Option<u64>,
     /// `cache_dir=PATH`: where a read-only mount keeps decoded files.
     pub cache_dir: Option<PathBuf>,
+    /// `compat-clip`: loud samples of Holo.Codec's sounds are clipped as Holo.Codec does.
+    pub compat_clip: bool,
 }
 
 /// Why options cannot be used.
@@ -98,6 +101,11 @@ impl MountOptions {
             cache_size: self.cache_size,
             cache_dir: self.cache_dir.clone(),
             worker: !self.read_only,
+            sums: if self.compat_clip {
+                Sums::Clipped
+            } else {
+                Sums::Wrapped
+            },
         }
     }
 
@@ -128,6 +136,7 @@ impl MountOptions {
             "dirsync" => self.dirsync = true,
             "allow_other" => self.allow_other = true,
             "nonempty" => self.nonempty = true,
+            "compat-clip" => self.compat_clip = true,
             // What fstab and mount(8) pass for themselves, and what a mount of ours does anyway.
             "defaults"
             | "auto"
@@ -269,6 +278,9 @@ mod tests {
         assert_eq!(options.cache_size, Some(2 << 30));
         assert_eq!(options.cache_dir, Some(PathBuf::from("/var/a,b")));
         assert!(options.allow_other);
+        assert_eq!(options.store_options().sums, Sums::Wrapped);
+        let clipped = parse("compat-clip").unwrap().store_options();
+        assert_eq!(clipped.sums, Sums::Clipped);
         assert_eq!(
             parse("cache_size=512k").unwrap().cache_size,
             Some(512 << 10)

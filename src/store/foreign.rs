@@ -10,7 +10,7 @@ use super::disk::{self, Access, Dir, File, Kind, Meta};
 use super::names;
 use super::{ChunkCount, Error, Result};
 use crate::codec::Medium;
-use crate::foreign::{self, ForeignError, Form, HEAD, Parts, Quality, Reader};
+use crate::foreign::{self, ForeignError, Form, HEAD, Parts, Quality, Reader, Sums};
 
 /// Most files that a directory may have to be looked at: all are open while it is read, and descriptors are few.
 const MOST_PARTS: usize = 4096;
@@ -164,7 +164,12 @@ fn damaged(what: &dyn fmt::Display) -> Error {
 }
 
 /// What the entry `name` of `dir`, which is not ours, is.
-pub(crate) fn recognise(dir: &dyn Dir, name: &OsStr, meta: &Meta) -> Result<Recognised> {
+pub(crate) fn recognise(
+    dir: &dyn Dir,
+    name: &OsStr,
+    meta: &Meta,
+    sums: Sums,
+) -> Result<Recognised> {
     let (form, parts) = if meta.kind == Kind::Dir {
         (Form::Directory, parts_of_dir(dir.dir(name)?.as_ref())?)
     } else {
@@ -184,7 +189,7 @@ pub(crate) fn recognise(dir: &dyn Dir, name: &OsStr, meta: &Meta) -> Result<Reco
     let stored = parts
         .iter()
         .fold(0, |sum: u64, part| sum.saturating_add(part.size));
-    match foreign::open(kind, Box::new(Files(parts))) {
+    match foreign::open(kind, Box::new(Files(parts)), sums) {
         Ok(reader) => Ok(Recognised::Foreign(Foreign {
             kind,
             reader,

@@ -11,6 +11,16 @@ use super::names::{self, DiskName};
 use super::node::Identity;
 use super::object::{self, Object, Recognised};
 use super::{Error, Result};
+use crate::foreign::Sums;
+
+/// How sets are read.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Seen {
+    /// Use at most so many chunks of each.
+    pub(crate) chunks: Option<u16>,
+    /// In sets of other programs' sound.
+    pub(crate) sums: Sums,
+}
 
 /// What was found under a logical name.
 #[derive(Debug, Clone)]
@@ -107,16 +117,12 @@ impl Found {
     }
 }
 
-/// What `name` is in `dir`. `limit`: use at most so many chunks of a set.
+/// What `name` is in `dir`. `seen`: how sets are read.
 ///
 /// # Errors
 /// [`Error::NameTooLong`], and what the medium says.
-pub(crate) fn locate(
-    dir: &Arc<dyn Dir>,
-    name: &OsStr,
-    limit: Option<u16>,
-) -> Result<Option<Found>> {
-    Ok(locate_all(dir, name, limit)?.0)
+pub(crate) fn locate(dir: &Arc<dyn Dir>, name: &OsStr, seen: Seen) -> Result<Option<Found>> {
+    Ok(locate_all(dir, name, seen)?.0)
 }
 
 /// Like [`locate`], and the name on disk of a set beside a plain file that nobody can read: it hides nothing, but
@@ -124,7 +130,7 @@ pub(crate) fn locate(
 pub(crate) fn locate_all(
     dir: &Arc<dyn Dir>,
     name: &OsStr,
-    limit: Option<u16>,
+    seen: Seen,
 ) -> Result<(Option<Found>, Option<OsString>)> {
     let plain = names::plain(name).ok_or(Error::NameTooLong)?;
     let native = disk::meta_if_there(dir.as_ref(), &plain)?;
@@ -132,7 +138,7 @@ pub(crate) fn locate_all(
         return Ok((Some(Found::Native { meta, disk: plain }), None));
     }
     let encoded = match names::encoded(name) {
-        Some(disk) => recognise(dir, disk, limit)?.filter(|found| found.fits(name)),
+        Some(disk) => recognise(dir, disk, seen)?.filter(|found| found.fits(name)),
         None => None,
     };
     let mut unreadable = None;
@@ -154,8 +160,8 @@ pub(crate) fn locate_all(
             Some(Found::Native { meta, disk: plain })
         }
         (None, Some(found)) => Some(found),
-        (None, None) => match with_ending(dir, name, limit)? {
-            None => own_name(dir, name, limit)?,
+        (None, None) => match with_ending(dir, name, seen)? {
+            None => own_name(dir, name, seen)?,
             found => found,
         },
     };
@@ -163,10 +169,10 @@ pub(crate) fn locate_all(
 }
 
 /// Something from elsewhere that is shown as `name` because an ending was appended to the name it stands for.
-fn with_ending(dir: &Arc<dyn Dir>, name: &OsStr, limit: Option<u16>) -> Result<Option<Found>> {
+fn with_ending(dir: &Arc<dyn Dir>, name: &OsStr, seen: Seen) -> Result<Option<Found>> {
     for stem in foreign::stems(name) {
         if let Some(disk) = names::encoded(stem)
-            && let Some(found @ Found::Foreign { .. }) = recognise(dir, disk, limit)?
+            && let Some(found @ Found::Foreign { .. }) = recognise(dir, disk, seen)?
             && found.shown(stem) == name
         {
             return Ok(Some(found));
@@ -183,7 +189,7 @@ pub(crate) fn is_taken(dir: &Arc<dyn Dir>, name: &OsStr) -> Result<bool> {
     if disk::meta_if_there(dir.as_ref(), &disk)?.is_none() {
         return Ok(false);
     }
-    Ok(match recognise(dir, disk, None)? {
+    Ok(match recognise(dir, disk, Seen::default())? {
         Some(Found::Encoded { .. }) => false,
         Some(Found::Broken { ours, .. }) => !ours,
         _ => true,
@@ -191,7 +197,7 @@ pub(crate) fn is_taken(dir: &Arc<dyn Dir>, name: &OsStr) -> Result<bool> {
 }
 
 /// `x.holo` on disk that stands for nothing else is shown under its own name.
-fn own_name(dir: &Arc<dyn Dir>, name: &OsStr, limit: Option<u16>) -> Result<Option<Found>> {
+fn own_name(dir: &Arc<dyn Dir>, name: &OsStr, seen: Seen) -> Result<Option<Found>> {
     let stands_for = names::logical(name);
     if matches!(stands_for, DiskName::Plain(_)) {
         return Ok(None);
@@ -200,7 +206,7 @@ fn own_name(dir: &Arc<dyn Dir>, name: &OsStr, limit: Option<u16>) -> Result<Opti
         return Ok(None);
     };
     if let DiskName::Encoded(other) = stands_for
-        && let Some(found) = recognise(dir, name.to_owned(), limit)?
+        && let Some(found) = recognise(dir, name.to_owned(), seen)?
         && !shadowed(dir, &found.shown(&other))?
     {
         return Ok(None);
@@ -221,7 +227,7 @@ fn shadowed(dir: &Arc<dyn Dir>, logical: &OsStr) -> Result<bool> {
 }
 
 /// What the entry `disk`, whose name ends in `.holo`, is; `None` for something that is not ours to interpret.
-fn recognise(dir: &Arc<dyn Dir>, disk: OsString, limit: Option<u16>) -> Result<Option<Found>> {
+fn recognise(dir: &Arc<dyn Dir>, disk: OsString, seen: Seen) -> Result<Option<Found>> {
     let Some(meta) = disk::meta_if_there(dir.as_ref(), &disk)? else {
         return Ok(None);
     };
@@ -229,7 +235,7 @@ fn recognise(dir: &Arc<dyn Dir>, disk: OsString, limit: Option<u16>) -> Result<O
         return Ok(None);
     }
     Ok(
-        match object::recognise(dir.as_ref(), &disk, &meta, limit)? {
+        match object::recognise(dir.as_ref(), &disk, &meta, seen.chunks)? {
             Recognised::Object(object) => Some(Found::Encoded { object, disk }),
             Recognised::Broken { meta, what } => Some(Found::Broken {
                 meta,
@@ -237,7 +243,8 @@ fn recognise(dir: &Arc<dyn Dir>, disk: OsString, limit: Option<u16>) -> Result<O
                 what,
                 ours: true,
             }),
-            Recognised::NotOurs => match foreign::recognise(dir.as_ref(), &disk, &meta)? {
+            Recognised::NotOurs => match foreign::recognise(dir.as_ref(), &disk, &meta, seen.sums)?
+            {
                 foreign::Recognised::Foreign(content) => Some(Found::Foreign {
                     meta,
                     disk,
@@ -269,7 +276,7 @@ pub(crate) enum Entry {
 pub(crate) fn list(
     dir: &Arc<dyn Dir>,
     root: bool,
-    limit: Option<u16>,
+    seen: Seen,
     each: &mut dyn FnMut(OsString, Entry),
 ) -> Result<()> {
     let mut alone: BTreeMap<OsString, Kind> = BTreeMap::new();
@@ -294,12 +301,12 @@ pub(crate) fn list(
     }
     let mut with_ending = BTreeSet::new();
     for name in &names {
-        match locate(dir, name, limit) {
+        match locate(dir, name, seen) {
             Ok(found) => {
                 // What has the name of a set and is not shown under it may be shown with another ending.
                 let elsewhere = matches!(found, None | Some(Found::Native { .. }));
                 if elsewhere && sets.contains(name) {
-                    with_ending.extend(shown_as(dir, name, limit)?);
+                    with_ending.extend(shown_as(dir, name, seen)?);
                 }
                 if let Some(found) = found {
                     each(name.clone(), Entry::Found(found));
@@ -313,7 +320,7 @@ pub(crate) fn list(
     for name in with_ending {
         if !names.contains(&name)
             && !alone.contains_key(&name)
-            && let Some(found) = locate(dir, &name, limit)?
+            && let Some(found) = locate(dir, &name, seen)?
         {
             each(name, Entry::Found(found));
         }
@@ -327,11 +334,11 @@ pub(crate) fn list(
 }
 
 /// The name under which something is shown whose name on disk stands for `name`.
-fn shown_as(dir: &Arc<dyn Dir>, name: &OsStr, limit: Option<u16>) -> Result<Option<OsString>> {
+fn shown_as(dir: &Arc<dyn Dir>, name: &OsStr, seen: Seen) -> Result<Option<OsString>> {
     let Some(disk) = names::encoded(name) else {
         return Ok(None);
     };
-    let found = recognise(dir, disk, limit)?;
+    let found = recognise(dir, disk, seen)?;
     Ok(found.map(|found| found.shown(name)))
 }
 

@@ -174,6 +174,18 @@ pub struct Options {
     pub worker: bool,
 }
 
+    /// What becomes of samples of another program's sound that lie beyond their range.
+    pub sums: crate::foreign::Sums,
+}
+
+impl Options {
+    /// How sets are read.
+    pub(crate) fn seen(&self) -> locate::Seen {
+        locate::Seen {
+            chunks: self.chunks,
+            sums: self.sums,
+        }
+    }
 /// State of a file in `status`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "lowercase")]

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::attrs::copy_native;
 use super::disk::{Access, Dir, Meta, Rename, SetTimes};
-use super::locate::Found;
+use super::locate::{Found, Seen};
 use super::names;
 use super::node::{Body, Inner, Link, Node, Open, Parked};
 use super::object::Object;
@@ -188,7 +188,7 @@ impl Store {
         }
         let own = self.own()?;
         switch::restore(own, &parked.trash, dir.as_ref(), &set)?;
-        let pair = super::locate::locate(&dir, &link.name, None)?;
+        let pair = super::locate::locate(&dir, &link.name, Seen::default())?;
         let Some(Found::Pair { meta, object, .. }) = pair else {
             return Ok(true);
         };

@@ -120,6 +120,7 @@ impl Store {
             read_only: true,
             chunks: Some(chunks.min(most)),
             degraded: Some(Degraded::Serve),
+            sums: self.options.sums,
             ..Options::default()
         };
         Self::on_disk(Arc::clone(&self.root), options)
@@ -276,7 +277,7 @@ impl Store {
         }
         loop {
             let guard = parent.names.read();
-            let found = locate::locate(dir, name, self.options.chunks)?;
+            let found = locate::locate(dir, name, self.options.seen())?;
             match found {
                 Some(pair @ Found::Pair { .. }) if !self.lingering.knows(&pair) => {
                     if self.own.is_none() {
@@ -294,7 +295,7 @@ impl Store {
     /// Like [`Store::found`], for callers that hold the parent's `names` for writing.
     pub(crate) fn found_locked(&self, dir: &Arc<dyn Dir>, name: &OsStr) -> Result<Option<Found>> {
         loop {
-            let (found, unreadable) = locate::locate_all(dir, name, self.options.chunks)?;
+            let (found, unreadable) = locate::locate_all(dir, name, self.options.seen())?;
             if let Some(disk) = unreadable
                 && self.own.is_some()
             {
@@ -395,7 +396,7 @@ impl Store {
         locate::list(
             &dir,
             ino == ROOT,
-            self.options.chunks,
+            self.options.seen(),
             &mut |name, entry| {
                 let (kind, ino) = match entry {
                     Entry::Alone(kind) => (kind, None),

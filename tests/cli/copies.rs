@@ -233,3 +233,30 @@ fn a_foreign_chunk_directory_becomes_the_file_it_holds() {
         "b.bin\nx.holo\n"
     );
 }
+
+/// Holo.Codec clips loud samples that it has wrapped; here they are what they were, unless its way is asked for.
+#[test]
+fn loud_samples_of_a_foreign_sound_are_clipped_where_that_is_asked_for() {
+    let vectors = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/vectors/holo");
+    let set = vectors.join("loud.wav.holo");
+    for (flag, wanted) in [
+        (None, "loud.wav"),
+        (Some("--compat-clip"), "loud.wav.k0_1_2_3.wav"),
+    ] {
+        let bench = Bench::new();
+        let store = bench.store();
+        let mut args = vec![OsStr::new("import"), set.as_os_str(), store.as_os_str()];
+        args.extend(flag.map(OsStr::new));
+        expect(0, &args);
+        let out = bench.path("out");
+        expect(
+            0,
+            &[OsStr::new("export"), store.as_os_str(), out.as_os_str()],
+        );
+        let wanted = fs::read(vectors.join(wanted)).unwrap();
+        assert!(
+            fs::read(out.join("loud.wav")).unwrap() == wanted,
+            "{flag:?}"
+        );
+    }
+}
