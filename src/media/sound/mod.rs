@@ -10,7 +10,9 @@ mod bits;
 mod chunks;
 pub mod flac;
 mod float;
+pub mod survey;
 mod wav;
+pub mod waveform;
 
 use std::io;
 use std::ops::Range;
