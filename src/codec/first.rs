@@ -1,9 +1,11 @@
 //! The first layer alone, as if no chunk had more.
 
+use std::fmt;
+
 use crate::format::{LayerError, Layers};
 
 /// Layers of which only the first can be read.
-pub(super) struct First<'a>(pub(super) Box<dyn Layers + 'a>);
+pub struct First<'a>(pub Box<dyn Layers + 'a>);
 
 impl Layers for First<'_> {
     fn count(&self) -> usize {
@@ -25,5 +27,12 @@ impl Layers for First<'_> {
             have,
             need,
         })
+    }
+}
+
+impl fmt::Debug for First<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut out = f.debug_struct("First");
+        out.field("layers", &self.0.count()).finish_non_exhaustive()
     }
 }

@@ -22,6 +22,7 @@ use std::io;
 use std::ops::Range;
 
 use crate::format::{LayerError, Layers};
+pub use first::First;
 
 /// Number of a codec in descriptors; never reused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -186,8 +187,8 @@ pub trait Codec: fmt::Debug + Send + Sync {
         size: u64,
         layers: Box<dyn Layers + 'a>,
     ) -> Result<Box<dyn Decoder + 'a>, CodecError>;
-    /// A small picture of the content, as a PNG of at most [`thumbnail::MOST`] bytes, from the first layer alone: what
-    /// file managers show. `size` is the content's size. `None` where there is nothing to see.
+    /// A small picture of the content, of sound its waveform, as a PNG of at most [`thumbnail::MOST`] bytes, from the
+    /// first layer alone: what file managers show. `size` is the content's size. `None` where there is nothing to see.
     ///
     /// # Errors
     /// Those of [`Codec::open`] and [`Decoder::read_at`].

@@ -82,6 +82,7 @@ mod decode;
 mod encode;
 mod outline;
 mod pack;
+mod preview;
 mod segment;
 mod settings;
 mod sound;
@@ -90,7 +91,8 @@ mod tests;
 mod values;
 
 use super::{
-    Codec, CodecError, CodecId, Content, Decoder, Encoded, LayerSink, Medium, Request, segments,
+    Codec, CodecError, CodecId, Content, Decoder, Encoded, First, LayerSink, Medium, Request,
+    segments,
 };
 use crate::format::Layers;
 use crate::media::sniff::{Kind, sniff};
@@ -154,6 +156,16 @@ impl Codec for Audio {
         let pieces = decode::Pieces::new(settings, size)?;
         let reader = segments::Reader::open(count, used, size, layers, pieces)?;
         Ok(Box::new(reader))
+    }
+
+    fn preview<'a>(
+        &self,
+        settings: &[u8],
+        size: u64,
+        layers: Box<dyn Layers + 'a>,
+    ) -> Result<Option<Vec<u8>>, CodecError> {
+        let decoder = self.open(settings, size, Box::new(First(layers)))?;
+        preview::waveform(&*decoder, size).map(Some)
     }
 }
 

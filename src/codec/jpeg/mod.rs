@@ -58,7 +58,7 @@ mod ways;
 
 use self::bytes::{Take, bad};
 use self::ways::Cut;
-use super::first::First;
+use super::First;
 use super::{Codec, CodecError, CodecId, Content, Decoder, Encoded, LayerSink, Medium, Request};
 use crate::format::Layers;
 
