@@ -79,7 +79,7 @@ pub(super) enum Verb {
     Why(Why),
     /// List names
     Ls(Ls),
-    /// Describe what is stored of a file
+    /// Describe what is stored of a file, or draw it
     Show(Show),
     /// Write files to standard output
     Cat(Cat),
@@ -143,8 +143,8 @@ const VIEWS: &str = "\
 The hidden directory .holofs/view/K in the mount point, with K from 1 to 255, shows the whole tree
 read-only as a copy with the first K chunks of each set would: plain files as they are, pictures at
 the quality that is left, an error for what needs more chunks. The extended attribute
-user.holofs.preview of an encoded picture is a small PNG of it; .holofs/stats.json counts what was
-read, written, encoded and shown at reduced quality.";
+user.holofs.preview of an encoded picture or film is a small PNG of it, of sound a waveform;
+.holofs/stats.json counts what was read, written, encoded and shown at reduced quality.";
 
 /// `umount`
 #[derive(Debug, Args)]
@@ -195,10 +195,24 @@ pub(super) struct Ls {
 
 /// `show`
 #[derive(Debug, Args)]
+#[command(after_long_help = SHOWING)]
 pub(super) struct Show {
     /// File in a mount or in a store
     pub(super) file: PathBuf,
+    /// Also write a picture of what is left of it: the waveform of a sound, a small picture of others
+    #[arg(long, value_name = "OUT")]
+    pub(super) png: Option<PathBuf>,
+    /// Replace OUT if it is there
+    #[arg(long, visible_alias = "force", requires = "png")]
+    pub(super) overwrite: bool,
 }
+
+const SHOWING: &str = "\
+A waveform has a band for each channel, light from the least to the greatest sample of a column and
+dark as far as the root of their mean square, and marks for time below. It is blue where the sound is
+what was stored, amber where it is softer, with a pale margin of the usual error; what cannot be read
+at all is hatched in red. Sounds over 256 MiB are drawn from their first layer, those longer than an
+hour or so from parts of it, equally far from each other.";
 
 /// `cat`
 #[derive(Debug, Args)]
@@ -227,6 +241,9 @@ pub(super) struct Import {
     /// Also take what another program's chunks give at reduced quality only
     #[arg(long)]
     pub(super) allow_degraded: bool,
+    /// Clip loud samples of Holo.Codec's sounds as Holo.Codec does, instead of undoing how it wraps them
+    #[arg(long)]
+    pub(super) compat_clip: bool,
     /// Leave the encoding to the next mount or settle
     #[arg(long)]
     pub(super) no_settle: bool,
@@ -241,9 +258,6 @@ pub(super) struct Export {
     /// Directory or file in a store
     #[arg(value_name = "STORE[/PATH]")]
     pub(super) path: PathBuf,
-    /// Clip loud samples of Holo.Codec's sounds as Holo.Codec does, instead of undoing how it wraps them
-    #[arg(long)]
-    pub(super) compat_clip: bool,
     /// Directory that takes what is in PATH, or name of the file
     pub(super) dst: PathBuf,
     /// Replace files that are there instead of skipping them

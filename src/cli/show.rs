@@ -1,10 +1,16 @@
-//! `show`: describes what is stored of a file.
+//! `show`: describes what is stored of a file, and draws it.
+
+mod picture;
+
+use std::path::Path;
 
 use serde::Serialize;
 
 use super::args;
 use super::exit::{Code, Failure, Outcome};
+use super::interrupt;
 use super::ls;
+use super::output::Target;
 use super::place::Place;
 use super::session;
 use super::status::word;
@@ -12,6 +18,7 @@ use super::ui::{JsonPath, Ui, quoted, size};
 use crate::integrity::scrub::Verdict;
 use crate::store::walk::find;
 use crate::store::{Described, Error, FileStatus, Kind};
+use picture::Picture;
 
 /// The answer as JSON.
 #[derive(Serialize)]
@@ -22,11 +29,24 @@ struct Shown<'a> {
     #[serde(flatten)]
     status: &'a FileStatus,
     object: Option<&'a Described>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    picture: Option<Drawn<'a>>,
+}
+
+/// A picture that was written.
+#[derive(Serialize)]
+struct Drawn<'a> {
+    #[serde(flatten)]
+    path: JsonPath<'a>,
+    #[serde(flatten)]
+    picture: &'a Picture,
 }
 
 /// Runs the verb.
 pub(super) fn run(args: &args::Show, ui: &mut Ui) -> Outcome {
     let place = Place::of(&args.file)?;
+    let out = args.png.as_deref();
+    let target = out.map(|out| Target::of(out, args.overwrite)).transpose()?;
     let store = session::open_reading(&place)?;
     let fail = |e: Error| Failure::store(&args.file, &e);
     let held = find(&store, &place.path).map_err(fail)?;
@@ -37,12 +57,27 @@ pub(super) fn run(args: &args::Show, ui: &mut Ui) -> Outcome {
     }
     let status = store.status(held.ino()).map_err(fail)?;
     let described = store.describe(held.ino()).map_err(fail)?;
+    let mut drawn: Option<(&Path, Picture)> = None;
+    if let (Some(out), Some(target)) = (out, target) {
+        interrupt::tidy();
+        ui.at(&args.file);
+        let picture = picture::of(&store, held.ino(), &args.file, &status)?;
+        target.fill(|file| {
+            let written = file.write_all(&picture.png);
+            written.map_err(|e| Failure::io(out, &e))
+        })?;
+        drawn = Some((out, picture));
+    }
     if ui.json() {
         ui.value(&Shown {
             path: args.file.as_path().into(),
             ino: held.attr.ino,
             status: &status,
             object: described.as_ref(),
+            picture: drawn.as_ref().map(|(out, picture)| Drawn {
+                path: (*out).into(),
+                picture,
+            }),
         });
         return Ok(Code::Ok);
     }
@@ -89,6 +124,9 @@ pub(super) fn run(args: &args::Show, ui: &mut Ui) -> Outcome {
         field("damage", damage);
     }
     field("reason", &status.reason);
+    if let Some((out, picture)) = &drawn {
+        field("picture", &format!("{}: {}", quoted(out), picture.words()));
+    }
     let state = ui.tint(state, good && whole);
     ui.line(&format!("{:10} {state}", "state"));
     drop(held);

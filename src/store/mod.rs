@@ -19,6 +19,7 @@ mod init;
 mod intent;
 mod locate;
 mod lock;
+mod look;
 mod names;
 mod node;
 mod object;
@@ -45,6 +46,7 @@ pub use describe::{Described, DescribedLayer};
 pub use disk::{Kind, Seek, SetTimes, Space, XattrMode};
 pub use error::{Error, Result};
 pub use init::{Adopted, init, init_on, is_interrupted};
+pub use look::Look;
 pub use tree::{Counters, Store};
 
 /// Inode number of the root directory.
@@ -172,8 +174,6 @@ pub struct Options {
     pub cache_dir: Option<std::path::PathBuf>,
     /// Start the background worker (a mount does; offline commands do not).
     pub worker: bool,
-}
-
     /// What becomes of samples of another program's sound that lie beyond their range.
     pub sums: crate::foreign::Sums,
 }
@@ -186,6 +186,8 @@ impl Options {
             sums: self.sums,
         }
     }
+}
+
 /// State of a file in `status`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "lowercase")]

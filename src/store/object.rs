@@ -13,6 +13,7 @@ use std::collections::VecDeque;
 use std::ffi::OsStr;
 use std::fmt;
 use std::io;
+use std::ops::Range;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 
@@ -21,7 +22,7 @@ use parking_lot::Mutex;
 use super::disk::{Access, Dir, File, Meta, Seek};
 use super::names::MANIFEST;
 use super::{ChunkCount, Error, Result};
-use crate::codec::{self, Codec, CodecId, Decoder, Medium, Quality};
+use crate::codec::{self, Codec, CodecId, Decoder, First, Medium, Quality};
 use crate::format::manifest::{self, Slots};
 use crate::format::{Attributes, Descriptor, Extent, FormatError, Geometry, Layers, SetId};
 use crate::hologram::{Gather, Report};
@@ -382,6 +383,16 @@ impl Object {
         Ok((content, quality))
     }
 
+    /// The range that is decoded together with byte `offset`; `None` where nothing can be decoded.
+    pub(crate) fn segment_at(&self, offset: u64) -> Option<Range<u64>> {
+        self.decoder().ok().map(|decoder| decoder.segment(offset))
+    }
+
+    /// A decoder of the first layer alone.
+    pub(crate) fn coarse(&self) -> Result<Box<dyn Decoder>> {
+        self.open(Box::new(First(Box::new(self.layers()))))
+    }
+
     /// Lets go of what is kept for small reads: whoever has a copy of the whole does not come back for it.
     pub(crate) fn forget_segments(&self) {
         self.segments.lock().clear();
@@ -391,6 +402,11 @@ impl Object {
         if let Some(decoder) = self.decoder.get() {
             return Ok(decoder.as_ref());
         }
+        let opened = self.open(Box::new(self.layers()))?;
+        Ok(self.decoder.get_or_init(|| opened).as_ref())
+    }
+
+    fn open(&self, layers: Box<dyn Layers>) -> Result<Box<dyn Decoder>> {
         let codec = self.codec().ok_or_else(|| Error::Damaged {
             name: String::new(),
             what: format!(
@@ -398,10 +414,8 @@ impl Object {
                 self.descriptor.codec
             ),
         })?;
-        let layers = Box::new(self.layers());
         let (settings, size) = (&self.descriptor.settings, self.descriptor.size);
-        let opened = codec::guard::open(codec, settings, size, layers)?;
-        Ok(self.decoder.get_or_init(|| opened).as_ref())
+        Ok(codec::guard::open(codec, settings, size, layers)?)
     }
 
     /// The first hole that ends after `offset`.

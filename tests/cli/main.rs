@@ -12,6 +12,7 @@ mod bench;
 mod copies;
 mod degrade;
 mod pictures;
+mod show;
 mod stack;
 
 use std::collections::BTreeSet;
