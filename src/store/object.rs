@@ -4,6 +4,7 @@
 //! files that were needed), so renaming or trashing the name under it does no harm. It is shared by all handles of a
 //! file; locks are held for one operation on the head, or for the opening of one chunk, never while decoding.
 
+mod enough;
 mod recognise;
 mod shares;
 #[cfg(test)]
@@ -26,6 +27,7 @@ use crate::codec::{self, Codec, CodecId, Decoder, First, Medium, Quality};
 use crate::format::manifest::{self, Slots};
 use crate::format::{Attributes, Descriptor, Extent, FormatError, Geometry, Layers, SetId};
 use crate::hologram::{Gather, Report};
+use enough::Enough;
 pub(crate) use recognise::{Recognised, recognise};
 use shares::{Place, Shares};
 
@@ -402,7 +404,16 @@ impl Object {
         if let Some(decoder) = self.decoder.get() {
             return Ok(decoder.as_ref());
         }
-        let opened = self.open(Box::new(self.layers()))?;
+        let other = self
+            .codec()
+            .is_none_or(|codec| codec.medium() == Medium::Other);
+        let layers: Box<dyn Layers> = if other {
+            Box::new(self.layers())
+        } else {
+            let gather = Arc::clone(&self.gather);
+            Box::new(Enough::new(&self.descriptor, gather))
+        };
+        let opened = self.open(layers)?;
         Ok(self.decoder.get_or_init(|| opened).as_ref())
     }
 
