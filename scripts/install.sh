@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Installs what this machine lacks for the named purposes and is quiet when nothing is missing.
-# Usage: scripts/install.sh [build] [mount] [test] [conformance] [bench] [pictures] [check]     (default: build mount test)
+# Usage: scripts/install.sh [build] [mount] [test] [conformance] [bench] [pictures] [sound] [check]     (default: build mount test)
 # As root it installs Debian packages; otherwise it says what to install.
 set -euo pipefail
 
@@ -24,7 +24,8 @@ for purpose in "${@:-build mount test}"; do
             test)
                 command_from setfattr attr; command_from setfacl acl; command_from strace strace
                 command_from rsync rsync; command_from python3 python3
-                command_from djpeg libjpeg-turbo-progs; command_from pngtopnm netpbm ;;
+                command_from djpeg libjpeg-turbo-progs; command_from pngtopnm netpbm
+                command_from flac flac; command_from ffmpeg ffmpeg; command_from qemu-x86_64 qemu-user ;;
             conformance)
                 command_from mkfs.ext4 e2fsprogs; command_from strace strace; command_from python3 python3
                 command_from git git; file_from /usr/include/sys/acl.h libacl1-dev
@@ -36,6 +37,9 @@ for purpose in "${@:-build mount test}"; do
             pictures)
                 command_from cjxl libjxl-tools; command_from taskset util-linux
                 python3 -c 'import numpy, PIL' 2>/dev/null || packages+=(python3-numpy python3-pil) ;;
+            sound)
+                command_from flac flac; command_from wavpack wavpack; command_from ffmpeg ffmpeg; command_from taskset util-linux
+                python3 -c 'import numpy' 2>/dev/null || packages+=(python3-numpy) ;;
             check) has cargo-deny || crates+=(cargo-deny) ;;
             *) echo "install: unknown purpose $word" >&2; exit 2 ;;
         esac

@@ -5,10 +5,15 @@
     clippy::panic,
     clippy::indexing_slicing,
     clippy::cast_possible_truncation,
+    clippy::cast_precision_loss,
+    clippy::cast_possible_wrap,
     reason = "tests may panic"
 )]
 
 mod decoders;
 mod kept;
 mod media;
+mod same;
+mod sound;
 mod subsets;
+mod tunes;

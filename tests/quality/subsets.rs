@@ -9,8 +9,8 @@ use image::{DynamicImage, ImageFormat};
 
 use crate::media::{Draw, colours, file, photograph, psnr};
 
-/// A store with one spread picture, whose chunks can be taken away.
-struct Set {
+/// A store with one spread file, whose chunks can be taken away.
+pub(crate) struct Set {
     dir: tempfile::TempDir,
     store: Arc<Store>,
     chunks: Vec<PathBuf>,
@@ -18,7 +18,7 @@ struct Set {
 }
 
 impl Set {
-    fn new(content: &[u8], profile: &str) -> Self {
+    pub(crate) fn new(content: &[u8], profile: &str) -> Self {
         let dir = tempfile::tempdir().unwrap();
         init(dir.path()).unwrap();
         let policy = format!(
@@ -26,7 +26,7 @@ impl Set {
             min_size = \"1B\"\n[encode]\nlinger = \"0s\"\n"
         );
         fs::write(dir.path().join(".holofs/store.toml"), policy).unwrap();
-        fs::write(dir.path().join("picture"), content).unwrap();
+        fs::write(dir.path().join("file"), content).unwrap();
         let store = Store::open(dir.path(), Options::default()).unwrap();
         assert_eq!(store.settle(&mut |_| true).unwrap().encoded, 1);
         store.close().unwrap();
@@ -35,7 +35,7 @@ impl Set {
             ..Options::default()
         };
         let store = Store::open(dir.path(), read_only).unwrap();
-        let entries = fs::read_dir(dir.path().join("picture.holo")).unwrap();
+        let entries = fs::read_dir(dir.path().join("file.holo")).unwrap();
         let mut chunks: Vec<PathBuf> = entries.map(|entry| entry.unwrap().path()).collect();
         chunks.retain(|path| !path.ends_with("manifest"));
         chunks.sort();
@@ -49,7 +49,7 @@ impl Set {
     }
 
     /// What is read with only the chunks of this set of bits.
-    fn with(&self, kept: u32) -> Result<Vec<u8>, String> {
+    pub(crate) fn with(&self, kept: u32) -> Result<Vec<u8>, String> {
         let aside = |path: &Path| {
             self.dir
                 .path()
@@ -64,7 +64,7 @@ impl Set {
         for path in &away {
             fs::rename(path, aside(path)).unwrap();
         }
-        let ino = self.store.lookup(ROOT, "picture".as_ref()).unwrap().ino;
+        let ino = self.store.lookup(ROOT, "file".as_ref()).unwrap().ino;
         self.store.open_file(ino, OpenHow::default()).unwrap();
         let mut content = vec![0; self.size];
         let read = self.store.read(ino, 0, &mut content);
