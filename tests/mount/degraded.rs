@@ -5,11 +5,11 @@ use serde_json::Value;
 
 use super::*;
 
-const SPREAD: &str = "version = 1\n[defaults]\nprofile = \"standard\"\nlayout = \"spread\"\n[encode]\nlinger = \"0s\"\n";
+pub(super) const SPREAD: &str = "version = 1\n[defaults]\nprofile = \"standard\"\nlayout = \"spread\"\n[encode]\nlinger = \"0s\"\n";
 
-/// The chunk files of the set of a picture.
-fn chunks(mount: &Mount) -> Vec<PathBuf> {
-    let set = mount.dir.path().join("store/photo.ppm.holo");
+/// The chunk files of the set of a file.
+pub(super) fn chunks(mount: &Mount, name: &str) -> Vec<PathBuf> {
+    let set = mount.dir.path().join(format!("store/{name}.holo"));
     let files = fs::read_dir(set)
         .unwrap()
         .map(|entry| entry.unwrap().path());
@@ -19,7 +19,7 @@ fn chunks(mount: &Mount) -> Vec<PathBuf> {
 }
 
 /// Moves chunk files away, or back.
-fn hide(mount: &Mount, chunks: &[PathBuf], hide: bool) {
+pub(super) fn hide(mount: &Mount, chunks: &[PathBuf], hide: bool) {
     let aside = mount.dir.path().join("aside");
     fs::create_dir_all(&aside).unwrap();
     for chunk in chunks {
@@ -65,7 +65,7 @@ fn with_picture(policy: &str) -> Option<(Mount, Vec<u8>)> {
     let content = picture(11, 400, 300);
     fs::write(mount.path("photo.ppm"), &content).unwrap();
     assert_eq!(mount.settle().encoded, 1);
-    assert_eq!(chunks(&mount).len(), 16);
+    assert_eq!(chunks(&mount, "photo.ppm").len(), 16);
     Some((mount, content))
 }
 
@@ -76,7 +76,7 @@ fn a_picture_loses_sharpness_and_has_it_back() {
     };
     let mount = mount.again(""); // without a decoded copy
     let path = mount.path("photo.ppm");
-    let lost = chunks(&mount)[3..9].to_vec();
+    let lost = chunks(&mount, "photo.ppm")[3..9].to_vec();
     hide(&mount, &lost, true);
     let meta = fs::metadata(&path).unwrap();
     let begin = (meta.ctime(), meta.ctime_nsec());
@@ -129,7 +129,7 @@ fn mount_option_and_policy_refuse_reduced_quality() {
         let Some((mount, content)) = with_picture(policy) else {
             return;
         };
-        let lost = chunks(&mount)[..5].to_vec();
+        let lost = chunks(&mount, "photo.ppm")[..5].to_vec();
         hide(&mount, &lost, true);
         let mount = mount.again(option);
         let path = mount.path("photo.ppm");

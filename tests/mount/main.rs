@@ -13,6 +13,7 @@ mod content;
 mod degraded;
 mod encoded;
 mod names;
+mod sound;
 mod view;
 mod views;
 
