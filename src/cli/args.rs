@@ -91,7 +91,7 @@ pub(super) enum Verb {
     Convert(Convert),
     /// Check every stored unit and name damaged files
     Scrub(Scrub),
-    /// Write a picture as it is when only some of its chunks are left
+    /// Write a picture or sound as it is when only some of its chunks are left
     Degrade(Degrade),
     /// Average pictures of one scene into one with less noise
     Stack(Stack),
@@ -304,7 +304,7 @@ pub(super) struct Scrub {
 #[derive(Debug, Args)]
 #[command(after_long_help = DEGRADING)]
 pub(super) struct Degrade {
-    /// Picture: any file, or one in a store
+    /// Picture, film or sound: any file, or one in a store
     pub(super) file: PathBuf,
     /// Chunks that are left
     #[arg(long, value_name = "K", value_parser = clap::value_parser!(u8).range(1..))]

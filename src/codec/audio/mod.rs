@@ -64,7 +64,8 @@
 //! 8..12   frames a second
 //! 12..16  bytes before the samples
 //! 16..20  bytes after them
-//! 20..24  0
+//! 20..22  of FLAC: samples of the longest frame as the file says, 0 where it does not; else 0
+//! 22..24  0
 //! 24..    SNR with the first layers in 1/100 dB (u16), one per preview; 65535: no error
 //! ```
 //!

@@ -51,8 +51,8 @@ impl Settings {
         let mut bytes = self.segments.to_vec();
         bytes.push(u8::try_from(self.centi_db.len()).unwrap_or(0));
         bytes.push(u8::try_from(self.container.channels()).unwrap_or(0));
-        let (width, number, rate) = match self.container {
-            Container::Flac(info) => (info.bits, FLAC, info.rate),
+        let (width, number, rate, longest) = match self.container {
+            Container::Flac(info) => (info.bits, FLAC, info.rate, info.longest),
             Container::Plain(Format { encoding, rate, .. }) => {
                 let number = match encoding.number {
                     Number::Unsigned => 0,
@@ -60,7 +60,7 @@ impl Settings {
                     Number::Float => 2,
                 };
                 let order = u8::from(encoding.order == Order::Big) << 4;
-                (encoding.bytes, number | order, rate)
+                (encoding.bytes, number | order, rate, 0)
             }
         };
         bytes.extend([width, number]);
@@ -69,7 +69,8 @@ impl Settings {
             // Pieces of an encoder are below 2^32 bytes together.
             bytes.extend(u32::try_from(length).unwrap_or(u32::MAX).to_le_bytes());
         }
-        bytes.extend([0; 4]);
+        bytes.extend(longest.to_le_bytes());
+        bytes.extend([0; 2]);
         bytes.extend(self.centi_db.iter().flat_map(|db| db.to_le_bytes()));
         bytes
     }
@@ -82,7 +83,7 @@ impl Settings {
         let bad = || CodecError::Format("audio: settings".to_owned());
         let (fixed, previews) = bytes.split_first_chunk::<FIXED>().ok_or_else(bad)?;
         let [s0, s1, s2, s3, count, channels, width, number, rest @ ..] = *fixed;
-        let [r0, r1, r2, r3, h0, h1, h2, h3, t0, t1, t2, t3, 0, 0, 0, 0] = rest else {
+        let [r0, r1, r2, r3, h0, h1, h2, h3, t0, t1, t2, t3, l0, l1, 0, 0] = rest else {
             return Err(bad());
         };
         let rate = u32::from_le_bytes([r0, r1, r2, r3]);
@@ -122,6 +123,7 @@ impl Settings {
                 bits: width,
                 rate,
                 total: 0,
+                longest: u16::from_le_bytes([l0, l1]),
             }),
             _ => return Err(bad()),
         };

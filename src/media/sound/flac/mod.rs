@@ -41,6 +41,8 @@ pub struct Info {
     pub rate: u32,
     /// Samples of a channel; 0 where it is not known.
     pub total: u64,
+    /// Samples of a channel in the longest frame; 0 where it is not known.
+    pub longest: u16,
 }
 
 /// The beginning of a file.
@@ -107,10 +109,13 @@ impl Info {
         if magic != 0x664c_6143 || kind != 0 || length != 34 {
             return Err(Error::Format("not a FLAC file"));
         }
-        // Sizes of blocks and frames are claims that nothing needs.
-        for bit in [16, 16, 24, 24] {
-            bits.bits(bit)?;
-        }
+        // A claim, which only degraded frames keep to; the other sizes are of no use.
+        let [_, longest, ..] = [
+            bits.bits(16)?,
+            bits.bits(16)?,
+            bits.bits(24)?,
+            bits.bits(24)?,
+        ];
         let rate = bits.bits(20)?;
         let channels = bits.bits(3)? + 1;
         let depth = bits.bits(5)? + 1;
@@ -123,6 +128,7 @@ impl Info {
             bits: depth.to_le_bytes()[0],
             rate,
             total,
+            longest: u16::try_from(longest).unwrap_or(0),
         })
     }
 

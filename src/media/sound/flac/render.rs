@@ -25,10 +25,11 @@ fn blocks(samples: usize, size: usize) -> Vec<usize> {
     };
     let body = samples - tail;
     let mut blocks = vec![size; body / size];
-    // None but the last frame of all may have less than 16.
-    match blocks.first_mut() {
-        Some(first) => *first += body % size,
-        None => blocks.push(body),
+    // None but the last frame of all may have less than 16: what is left over shares with a whole one.
+    match (blocks.pop(), body % size) {
+        (None, rest) => blocks.push(rest),
+        (Some(whole), 0) => blocks.push(whole),
+        (Some(whole), rest) => blocks.extend([(whole + rest) / 2, (whole + rest).div_ceil(2)]),
     }
     blocks.push(tail);
     blocks
@@ -119,7 +120,16 @@ impl Info {
         if length / 4 > count * samples.len() + TAIL {
             return Err(Error::NoRoom(length));
         }
-        for size in BLOCKS {
+        // A head that is left as it was says how long frames are, and players drop longer ones.
+        let longest = match usize::from(self.longest) {
+            0 => usize::MAX,
+            longest => longest.max(TAIL),
+        };
+        let within = BLOCKS.iter().map(|size| *size.min(&longest));
+        let beyond = BLOCKS.into_iter().filter(|size| *size > longest);
+        let mut sizes: Vec<usize> = within.chain(beyond).collect();
+        sizes.dedup();
+        for size in sizes {
             let mut tries = 0;
             // All 32 bits would be too many for a residual.
             let mut lost = u32::from(self.bits == 32);
