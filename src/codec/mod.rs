@@ -213,6 +213,15 @@ pub trait Decoder: Send + Sync {
     /// The range of content that is decoded together with byte `offset`, which lies in the content: reads of whole
     /// segments do no work twice.
     fn segment(&self, offset: u64) -> Range<u64>;
+
+    /// Where the bytes from `offset` on already were earlier in the content, and for how many bytes: what was found out
+    /// about those holds for these. `None` where nothing is known.
+    ///
+    /// # Errors
+    /// Those of [`Decoder::read_at`].
+    fn earlier(&self, _offset: u64) -> Result<Option<(u64, u64)>, CodecError> {
+        Ok(None)
+    }
 }
 
 /// The codec made for files that begin with these bytes; `None`: the general one.
