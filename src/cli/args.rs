@@ -26,6 +26,11 @@ pub(super) struct Cli {
     pub(super) speech: Speech,
 }
 
+/// Codecs, as the policy names them.
+const CODECS: [&str; 8] = [
+    "auto", "plain", "stored", "image", "jpeg", "audio", "video", "template",
+];
+
 const EXIT_CODES: &str = "Exit codes:
   0  done                              6  data lost
   1  error                            10  no store here, or nothing there
@@ -89,6 +94,8 @@ pub(super) enum Verb {
     Export(Export),
     /// Encode files anew with another codec, profile or layout
     Convert(Convert),
+    /// Make, list and remove dictionaries that files share
+    Dict(Dict),
     /// Check every stored unit and name damaged files
     Scrub(Scrub),
     /// Write a picture or sound as it is when only some of its chunks are left
@@ -279,7 +286,7 @@ pub(super) struct Convert {
     #[arg(required = true, value_name = "PATH")]
     pub(super) paths: Vec<PathBuf>,
     /// Codec
-    #[arg(long, group = "target", value_parser = PossibleValuesParser::new(["auto", "plain", "stored"]))]
+    #[arg(long, group = "target", value_parser = PossibleValuesParser::new(CODECS))]
     pub(super) codec: Option<String>,
     /// Protection: none, light, standard, strong, or K/N
     #[arg(long, group = "target", value_parser = profile)]
@@ -290,6 +297,39 @@ pub(super) struct Convert {
     /// Only name the files
     #[arg(long)]
     pub(super) dry_run: bool,
+}
+
+/// `dict`
+#[derive(Debug, Args)]
+pub(super) struct Dict {
+    #[command(subcommand)]
+    pub(super) what: DictVerb,
+}
+
+/// What to do with dictionaries.
+#[derive(Debug, Subcommand)]
+pub(super) enum DictVerb {
+    /// Make dictionaries of samples: one for each owner, and others for files that everybody may read
+    Build {
+        /// Files in a mount or in a store; directories with all that is in them
+        #[arg(required = true, value_name = "SAMPLE")]
+        samples: Vec<PathBuf>,
+    },
+    /// List dictionaries, and how many files need each
+    List {
+        /// Store or mount point
+        #[arg(value_name = "STORE|MNT")]
+        store: PathBuf,
+    },
+    /// Remove dictionaries that no file needs and that are older than a day
+    Gc {
+        /// Store or mount point
+        #[arg(value_name = "STORE|MNT")]
+        store: PathBuf,
+        /// Only name the dictionaries
+        #[arg(long)]
+        dry_run: bool,
+    },
 }
 
 /// `scrub`

@@ -7,6 +7,7 @@ mod completions;
 mod content;
 mod convert;
 mod degrade;
+mod dict;
 mod doctor;
 mod exit;
 mod export;
@@ -72,6 +73,7 @@ pub fn main() -> ExitCode {
         Verb::Import(args) => import::run(args, &mut ui),
         Verb::Export(args) => export::run(args, &mut ui),
         Verb::Convert(args) => Ok(convert::run(args, &mut ui)),
+        Verb::Dict(args) => dict::run(args, &mut ui),
         Verb::Scrub(args) => scrub::run(args, &mut ui),
         Verb::Degrade(args) => degrade::run(args, &mut ui),
         Verb::Stack(args) => stack::run(args, &mut ui),

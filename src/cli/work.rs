@@ -26,6 +26,22 @@ pub(super) fn perform(store: &Store, request: &Request, emit: Emit<'_>) -> Resul
         Request::Scrub { path } => each_file(store, path, emit, &mut |attr, go_on| {
             store.verify(attr.ino, go_on)
         }),
+        Request::Learn { paths } => {
+            let paths: Vec<PathBuf> = paths.iter().cloned().map(PathBuf::from).collect();
+            let mut at = |path: &Path| emit(Reply::At { path: path.into() });
+            let made = store.build_dictionaries(&paths, &mut at)?;
+            made.into_iter().all(|made| emit(Reply::Dictionary(made)));
+            Ok(())
+        }
+        Request::Dictionaries { collect, dry_run } => {
+            let all = if *collect {
+                store.collect_dictionaries(*dry_run)?
+            } else {
+                store.list_dictionaries()?
+            };
+            all.into_iter().all(|one| emit(Reply::Dictionary(one)));
+            Ok(())
+        }
         Request::Convert {
             path,
             codec,

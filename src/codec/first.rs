@@ -1,7 +1,9 @@
 //! The first layer alone, as if no chunk had more.
 
 use std::fmt;
+use std::sync::Arc;
 
+use crate::coding::hash::Digest;
 use crate::format::{LayerError, Layers};
 
 /// Layers of which only the first can be read.
@@ -27,6 +29,10 @@ impl Layers for First<'_> {
             have,
             need,
         })
+    }
+
+    fn dictionary(&self, id: &Digest) -> Result<Arc<[u8]>, LayerError> {
+        self.0.dictionary(id)
     }
 }
 

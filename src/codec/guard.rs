@@ -60,6 +60,10 @@ impl Decoder for Guarded<'_> {
         let found = caught(self.name, || Ok(self.decoder.segment(offset)));
         found.unwrap_or(offset..offset.saturating_add(1).min(self.size))
     }
+
+    fn earlier(&self, offset: u64) -> Result<Option<(u64, u64)>, CodecError> {
+        caught(self.name, || self.decoder.earlier(offset))
+    }
 }
 
 impl fmt::Debug for Guarded<'_> {

@@ -20,7 +20,9 @@ pub mod video;
 use std::fmt;
 use std::io;
 use std::ops::Range;
+use std::sync::Arc;
 
+use crate::coding::hash::Digest;
 use crate::format::{LayerError, Layers};
 pub use first::First;
 
@@ -40,15 +42,26 @@ pub enum Effort {
     Archive,
 }
 
+/// A dictionary that files share. Never changed: another one has another id.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Dictionary {
+    /// The BLAKE3 of its bytes.
+    pub id: Digest,
+    /// What the codec made of samples.
+    pub bytes: Arc<[u8]>,
+}
+
 /// What a codec is asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Request {
+pub struct Request<'a> {
     /// How much work may be spent.
     pub effort: Effort,
     /// Layers that show the content at lower quality, before the one that makes it exact. Media codecs write this
     /// many and one more, or one layer only where there is nothing to see; empty layers are allowed. Other codecs
     /// take no notice.
     pub previews: usize,
+    /// Dictionaries that may be used, the likeliest first.
+    pub dictionaries: &'a [Dictionary],
 }
 
 /// What a file holds, as far as losing sharpness is concerned.
@@ -161,7 +174,7 @@ pub trait Codec: fmt::Debug + Send + Sync {
     fn encode(
         &self,
         content: &dyn Content,
-        request: Request,
+        request: Request<'_>,
         sink: &mut dyn LayerSink,
     ) -> Result<Encoded, CodecError>;
     /// What it holds.
@@ -177,6 +190,23 @@ pub trait Codec: fmt::Debug + Send + Sync {
     fn quality(&self, _settings: &[u8], _layers: usize) -> Option<f64> {
         None
     }
+    /// A dictionary for files like these samples, at most 4 MiB; `None` where they have nothing in common, this codec
+    /// knows no dictionaries, or `cancelled` says so.
+    fn learn(
+        &self,
+        _samples: &[u8],
+        _effort: Effort,
+        _cancelled: &dyn Fn() -> bool,
+    ) -> Option<Vec<u8>> {
+        None
+    }
+
+    /// The dictionaries that content with these settings cannot be read without; each is read by
+    /// [`Layers::dictionary`].
+    fn dictionaries(&self, _settings: &[u8]) -> Vec<Digest> {
+        Vec::new()
+    }
+
     /// Opens layers for reading. `size` is the content's size from the descriptor.
     ///
     /// # Errors

@@ -75,14 +75,22 @@ pub(crate) fn encode(
     effort: Effort,
 ) -> Result<(Vec<u8>, MemoryLayers), CodecError> {
     let previews = 0;
-    encode_for(codec, content, Request { effort, previews })
+    encode_for(
+        codec,
+        content,
+        Request {
+            effort,
+            previews,
+            dictionaries: &[],
+        },
+    )
 }
 
 /// Like [`encode`], with previews.
 pub(crate) fn encode_for(
     codec: &dyn Codec,
     content: &[u8],
-    request: Request,
+    request: Request<'_>,
 ) -> Result<(Vec<u8>, MemoryLayers), CodecError> {
     let mut layers = MemoryLayers::default();
     let encoded = codec.encode(&Bytes(content.to_vec()), request, &mut layers)?;
@@ -180,7 +188,7 @@ impl Codec for Steps {
     fn encode(
         &self,
         content: &dyn Content,
-        request: Request,
+        request: Request<'_>,
         sink: &mut dyn LayerSink,
     ) -> Result<Encoded, CodecError> {
         let mut bytes = vec![0; usize::try_from(content.size()).unwrap()];
@@ -306,7 +314,7 @@ impl Codec for Rows {
     fn encode(
         &self,
         content: &dyn Content,
-        request: Request,
+        request: Request<'_>,
         sink: &mut dyn LayerSink,
     ) -> Result<Encoded, CodecError> {
         let layers = request.previews + 1;

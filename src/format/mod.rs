@@ -71,6 +71,7 @@ pub mod tail;
 mod tests;
 
 use std::cmp::Ordering;
+use std::sync::Arc;
 
 pub use crate::coding::hash::Digest;
 pub use attributes::{Attributes, Frozen};
@@ -170,6 +171,12 @@ pub enum LayerError {
         /// Bytes asked for.
         length: usize,
     },
+    /// A dictionary that the content was coded with is not there, or is not what it was.
+    #[error("the dictionary {id} is missing")]
+    Dictionary {
+        /// Its id: the BLAKE3 of its bytes.
+        id: Digest,
+    },
     /// The medium failed in a way that is not a missing share (out of memory, interrupted, ...).
     #[error(transparent)]
     Io(#[from] std::io::Error),
@@ -186,9 +193,16 @@ pub trait Layers: Send + Sync {
     /// # Errors
     /// [`LayerError`]; `buf` holds no promised bytes then.
     fn read_at(&self, layer: usize, offset: u64, buf: &mut [u8]) -> Result<(), LayerError>;
+    /// A dictionary that files share, by the BLAKE3 of its bytes.
+    ///
+    /// # Errors
+    /// [`LayerError::Dictionary`] where there is none, and [`LayerError::Io`].
+    fn dictionary(&self, id: &Digest) -> Result<Arc<[u8]>, LayerError> {
+        Err(LayerError::Dictionary { id: *id })
+    }
 }
 
-impl<T: Layers + ?Sized> Layers for std::sync::Arc<T> {
+impl<T: Layers + ?Sized> Layers for Arc<T> {
     fn count(&self) -> usize {
         (**self).count()
     }
@@ -199,5 +213,9 @@ impl<T: Layers + ?Sized> Layers for std::sync::Arc<T> {
 
     fn read_at(&self, layer: usize, offset: u64, buf: &mut [u8]) -> Result<(), LayerError> {
         (**self).read_at(layer, offset, buf)
+    }
+
+    fn dictionary(&self, id: &Digest) -> Result<Arc<[u8]>, LayerError> {
+        (**self).dictionary(id)
     }
 }

@@ -296,7 +296,7 @@ fn failed(e: LayerError) -> Error {
     match e {
         LayerError::Io(e) => Error::Io(e),
         LayerError::Outside { .. } => Error::Invalid,
-        missing @ LayerError::Missing { .. } => Error::Damaged {
+        missing @ (LayerError::Missing { .. } | LayerError::Dictionary { .. }) => Error::Damaged {
             name: String::new(),
             what: missing.to_string(),
         },

@@ -23,7 +23,7 @@ use serde::{Deserialize, Serialize};
 
 use super::disk::Dir;
 use super::names::CONTROL;
-use super::{Error, FileStatus, Result, Settled};
+use super::{DictionaryStatus, Error, FileStatus, Result, Settled};
 
 /// Longest line either side accepts: paths are at most 4 KiB, four characters a byte at worst.
 const LINE_LIMIT: u64 = 1 << 20;
@@ -78,6 +78,18 @@ pub enum Request {
         /// The path.
         path: Name,
     },
+    /// Make dictionaries of the regular files at and below some paths.
+    Learn {
+        /// The paths.
+        paths: Vec<Name>,
+    },
+    /// All dictionaries; without those that no file needs.
+    Dictionaries {
+        /// Whether these are removed, after a day.
+        collect: bool,
+        /// Whether they are only said to be.
+        dry_run: bool,
+    },
     /// Encode the regular files at and below a path anew.
     Convert {
         /// The path.
@@ -114,6 +126,8 @@ pub enum Reply {
         /// Why.
         what: String,
     },
+    /// One dictionary.
+    Dictionary(DictionaryStatus),
     /// To `Settle`.
     Settled(Settled),
     /// The request could not be carried out; nothing follows.
@@ -439,6 +453,7 @@ mod tests {
             }
             Request::Scrub { .. } => Err(Error::NotFound),
             Request::Convert { .. } => panic!("a bug"),
+            Request::Learn { .. } | Request::Dictionaries { .. } => Err(Error::Unsupported),
         }
     }
 

@@ -10,6 +10,7 @@ use std::time::Instant;
 
 use super::attrs::{copy_native, now};
 use super::build::{self, Spool};
+use super::dictionaries::Class;
 use super::disk::{self, Access, Dir, File, Kind, Meta, SetTimes};
 use super::locate::Found;
 use super::names;
@@ -270,9 +271,12 @@ impl Store {
             file: file.as_ref(),
             size: meta.size,
         };
+        let _using = self.dictionaries.using.read();
+        let dictionaries = self.dictionaries.fitting(Class::of(meta.uid, meta.mode));
         let request = Request {
             effort: how.effort,
             previews: profile.previews(),
+            dictionaries: &dictionaries,
         };
         let mut spool = Spool::new(Arc::clone(&own.staging));
         let encoded = {
@@ -419,7 +423,10 @@ impl Store {
     fn staged(&self, set: &OsStr) -> Result<Arc<Object>> {
         let staging = self.own()?.staging.as_ref();
         match object::recognise(staging, set, &staging.meta(set)?, None)? {
-            Recognised::Object(object) => Ok(object),
+            Recognised::Object(object) => {
+                object.supply(&self.dictionaries);
+                Ok(object)
+            }
             _ => Err(Error::Damaged {
                 name: set.display().to_string(),
                 what: "a set just written cannot be read back".to_owned(),

@@ -10,6 +10,7 @@ mod cache;
 mod crawl;
 pub mod ctl;
 mod describe;
+mod dictionaries;
 pub mod disk;
 mod encode;
 mod error;
@@ -43,6 +44,7 @@ use std::sync::Arc;
 
 use crate::format::Time;
 pub use describe::{Described, DescribedLayer};
+pub use dictionaries::DictionaryStatus;
 pub use disk::{Kind, Seek, SetTimes, Space, XattrMode};
 pub use error::{Error, Result};
 pub use init::{Adopted, init, init_on, is_interrupted};

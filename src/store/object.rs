@@ -25,9 +25,10 @@ use super::names::MANIFEST;
 use super::{ChunkCount, Error, Result};
 use crate::codec::{self, Codec, CodecId, Decoder, First, Medium, Quality};
 use crate::format::manifest::{self, Slots};
-use crate::format::{Attributes, Descriptor, Extent, FormatError, Geometry, Layers, SetId};
+use crate::format::{Attributes, Descriptor, Digest, Extent, FormatError, Geometry, Layers, SetId};
 use crate::hologram::{Gather, Report};
-use enough::Enough;
+use crate::store::dictionaries::Dictionaries;
+use enough::{Enough, Supplied};
 pub(crate) use recognise::{Recognised, recognise};
 use shares::{Place, Shares};
 
@@ -49,6 +50,7 @@ pub(crate) struct Object {
     descriptor: Descriptor,
     gather: Arc<Gather<Shares>>,
     decoder: OnceLock<Box<dyn Decoder>>,
+    dictionaries: OnceLock<Arc<Dictionaries>>,
     segments: Mutex<VecDeque<Kept>>,
     head: Mutex<Head>,
     /// Meta of the carrier when the object was opened.
@@ -101,6 +103,7 @@ impl Object {
             gather: Arc::new(Gather::new(&found.descriptor, found.shares)?),
             descriptor: found.descriptor,
             decoder: OnceLock::new(),
+            dictionaries: OnceLock::new(),
             segments: Mutex::default(),
             head: Mutex::new(found.head),
             carrier: found.carrier,
@@ -128,6 +131,19 @@ impl Object {
     /// group are those of the carrier where there is one.
     pub(crate) fn attributes(&self) -> Attributes {
         self.head.lock().attributes
+    }
+
+    /// Lets it read dictionaries from now on.
+    pub(crate) fn supply(&self, dictionaries: &Arc<Dictionaries>) {
+        self.dictionaries.get_or_init(|| Arc::clone(dictionaries));
+    }
+
+    /// The dictionaries that it cannot be read without.
+    pub(crate) fn needs(&self) -> Vec<Digest> {
+        let codec = self.codec();
+        codec.map_or(Vec::new(), |codec| {
+            codec.dictionaries(&self.descriptor.settings)
+        })
     }
 
     /// The layers, for protecting them anew.
@@ -408,7 +424,10 @@ impl Object {
             .codec()
             .is_none_or(|codec| codec.medium() == Medium::Other);
         let layers: Box<dyn Layers> = if other {
-            Box::new(self.layers())
+            Box::new(Supplied {
+                layers: self.layers(),
+                dictionaries: self.dictionaries.get().cloned(),
+            })
         } else {
             let gather = Arc::clone(&self.gather);
             Box::new(Enough::new(&self.descriptor, gather))

@@ -105,8 +105,14 @@ impl Store {
         }
         let chunks = object.chunk_count()?;
         layers = layers.min(object.layers_of(chunks.have));
-        let (state, quality_db) = state_with(object, layers);
         let mut damage = object.damage();
+        for id in object.needs() {
+            if !self.dictionaries.has(&id) {
+                layers = 0;
+                damage.push(format!("the dictionary {id} is missing"));
+            }
+        }
+        let (state, quality_db) = state_with(object, layers);
         if damage.is_empty() {
             damage = self
                 .damaged

@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use parking_lot::{Mutex, RwLock, RwLockReadGuard};
 
 use super::cache::Cache;
+use super::dictionaries::Dictionaries;
 use super::disk::{self, Dir, Kind};
 use super::locate::{self, Entry, Found};
 use super::lock::Lock;
@@ -63,6 +64,7 @@ pub struct Store {
     pub(crate) tree: RwLock<()>,
     pub(crate) lingering: Lingering,
     pub(crate) cache: Cache,
+    pub(crate) dictionaries: Arc<Dictionaries>,
     pub(crate) queue: Queue,
     pub(crate) counters: Counters,
     /// Damage that reads met, by set, until the set is verified again.
@@ -141,6 +143,7 @@ impl Store {
         }
         let policy = Policy::load(base.as_ref(), &path.join(names::OWN).join(names::POLICY))?;
         let promoted = disk::meta_if_there(base.as_ref(), OsStr::new(names::PROMOTED))?.is_some();
+        let dictionaries = Arc::new(Dictionaries::new(Arc::clone(&base)));
         let own = if options.read_only {
             None
         } else {
@@ -155,6 +158,7 @@ impl Store {
             queue: Queue::new(policy.encode),
             policy,
             cache,
+            dictionaries,
             nodes: Nodes::new(&options),
             tree: RwLock::new(()),
             lingering: Lingering::default(),
@@ -278,6 +282,7 @@ impl Store {
         loop {
             let guard = parent.names.read();
             let found = locate::locate(dir, name, self.options.seen())?;
+            self.supply(found.as_ref());
             match found {
                 Some(pair @ Found::Pair { .. }) if !self.lingering.knows(&pair) => {
                     if self.own.is_none() {
@@ -292,10 +297,18 @@ impl Store {
         }
     }
 
+    /// Lets what was found read dictionaries.
+    fn supply(&self, found: Option<&Found>) {
+        if let Some(Found::Encoded { object, .. } | Found::Pair { object, .. }) = found {
+            object.supply(&self.dictionaries);
+        }
+    }
+
     /// Like [`Store::found`], for callers that hold the parent's `names` for writing.
     pub(crate) fn found_locked(&self, dir: &Arc<dyn Dir>, name: &OsStr) -> Result<Option<Found>> {
         loop {
             let (found, unreadable) = locate::locate_all(dir, name, self.options.seen())?;
+            self.supply(found.as_ref());
             if let Some(disk) = unreadable
                 && self.own.is_some()
             {

@@ -76,6 +76,7 @@ fn encoded() -> Vec<String> {
         for previews in [0, 4] {
             let mut layers = Taken::default();
             let request = Request {
+                dictionaries: &[],
                 effort: Effort::Normal,
                 previews,
             };

@@ -18,7 +18,7 @@ const OUTLINED: usize = 256;
 
 pub(super) fn encode(
     content: &dyn Content,
-    request: Request,
+    request: Request<'_>,
     sink: &mut dyn LayerSink,
 ) -> Result<Encoded, CodecError> {
     let previews = request.previews.min(PREVIEWS);

@@ -21,10 +21,11 @@ use crate::media::sound::flac::{Head, PieceReader};
 
 const RATE: u32 = 48_000;
 
-fn request(previews: usize) -> Request {
+fn request(previews: usize) -> Request<'static> {
     Request {
         effort: Effort::Normal,
         previews,
+        dictionaries: &[],
     }
 }
 

@@ -15,7 +15,7 @@ const PREVIEWS: usize = 4;
 
 pub(super) fn encode(
     content: &dyn Content,
-    request: Request,
+    request: Request<'_>,
     sink: &mut dyn LayerSink,
 ) -> Result<Encoded, CodecError> {
     let size = content.size();

@@ -93,7 +93,7 @@ impl Codec for Image {
     fn encode(
         &self,
         content: &dyn Content,
-        request: Request,
+        request: Request<'_>,
         sink: &mut dyn LayerSink,
     ) -> Result<Encoded, CodecError> {
         encode::encode(content, request, sink)

@@ -34,10 +34,11 @@ fn vectors(folders: &[&str]) -> Vec<(String, Vec<u8>)> {
     files
 }
 
-fn request(previews: usize) -> Request {
+fn request(previews: usize) -> Request<'static> {
     Request {
         effort: Effort::Normal,
         previews,
+        dictionaries: &[],
     }
 }
 

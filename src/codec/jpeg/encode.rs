@@ -19,7 +19,7 @@ const SAMPLE: usize = 384;
 
 pub(super) fn encode(
     content: &dyn Content,
-    request: Request,
+    request: Request<'_>,
     sink: &mut dyn LayerSink,
 ) -> Result<Encoded, CodecError> {
     let size = usize::try_from(content.size()).unwrap_or(usize::MAX);

@@ -18,9 +18,13 @@ use crate::media::jpeg::testing::{Random, mutated, vector, vectors};
 use crate::media::jpeg::{Frame, Metadata, Plane, orientation, parse, render, segments};
 use std::ops::Range;
 
-fn request(previews: usize) -> Request {
+fn request(previews: usize) -> Request<'static> {
     let effort = Effort::Normal;
-    Request { effort, previews }
+    Request {
+        effort,
+        previews,
+        dictionaries: &[],
+    }
 }
 
 /// Layers of which a part cannot be read.

@@ -68,7 +68,7 @@ impl Codec for Stored {
     fn encode(
         &self,
         content: &dyn Content,
-        request: Request,
+        request: Request<'_>,
         sink: &mut dyn LayerSink,
     ) -> Result<Encoded, CodecError> {
         encode::encode(content, request.effort, sink)

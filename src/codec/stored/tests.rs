@@ -13,9 +13,10 @@ use crate::codec::testing::{Bytes, MemoryLayers, decode, encode, random, text};
 use crate::codec::{Effort, Quality};
 use std::io;
 
-const FAST: Request = Request {
+const FAST: Request<'_> = Request {
     effort: Effort::Fast,
     previews: 0,
+    dictionaries: &[],
 };
 
 /// Contents of all the kinds that segments can have, alone and beside each other.

@@ -20,7 +20,7 @@ const LEVEL: i32 = 19;
 
 pub(super) fn encode(
     content: &dyn Content,
-    request: Request,
+    request: Request<'_>,
     sink: &mut dyn LayerSink,
 ) -> Result<Encoded, CodecError> {
     let (header, length) = Header::parse(&line(content, 0)?).map_err(refused)?;

@@ -87,7 +87,7 @@ impl Codec for Video {
     fn encode(
         &self,
         content: &dyn Content,
-        request: Request,
+        request: Request<'_>,
         sink: &mut dyn LayerSink,
     ) -> Result<Encoded, CodecError> {
         encode::encode(content, request, sink)

@@ -62,10 +62,11 @@ fn video(space: &str, bits: u8, (width, height): (usize, usize), frames: usize) 
     file
 }
 
-fn request(previews: usize) -> Request {
+fn request(previews: usize) -> Request<'static> {
     Request {
         effort: Effort::Normal,
         previews,
+        dictionaries: &[],
     }
 }
 

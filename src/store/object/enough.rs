@@ -1,10 +1,11 @@
-//! Layers of media that enough chunks are left of: of others not even what could still be read.
+//! Layers as decoders see them: those of media while enough chunks are left, others with dictionaries.
 
 use std::sync::Arc;
 
 use super::shares::Shares;
-use crate::format::{Descriptor, Geometry, LayerError, Layers};
+use crate::format::{Descriptor, Digest, Geometry, LayerError, Layers};
 use crate::hologram::Gather;
+use crate::store::dictionaries::Dictionaries;
 
 /// The layers of a medium, each only while there are as many chunks as it needs.
 ///
@@ -30,6 +31,33 @@ impl Enough {
             chunks: descriptor.chunks.into(),
             body: Geometry::new(descriptor).body,
         }
+    }
+}
+
+/// Layers with the dictionaries of the store they lie in.
+pub(super) struct Supplied {
+    pub(super) layers: Arc<dyn Layers>,
+    pub(super) dictionaries: Option<Arc<Dictionaries>>,
+}
+
+impl Layers for Supplied {
+    fn count(&self) -> usize {
+        self.layers.count()
+    }
+
+    fn len(&self, layer: usize) -> u64 {
+        self.layers.len(layer)
+    }
+
+    fn read_at(&self, layer: usize, offset: u64, buf: &mut [u8]) -> Result<(), LayerError> {
+        self.layers.read_at(layer, offset, buf)
+    }
+
+    fn dictionary(&self, id: &Digest) -> Result<Arc<[u8]>, LayerError> {
+        let Some(dictionaries) = &self.dictionaries else {
+            return Err(LayerError::Dictionary { id: *id });
+        };
+        dictionaries.get(id)
     }
 }
 

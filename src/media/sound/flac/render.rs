@@ -29,7 +29,10 @@ fn blocks(samples: usize, size: usize) -> Vec<usize> {
     match (blocks.pop(), body % size) {
         (None, rest) => blocks.push(rest),
         (Some(whole), 0) => blocks.push(whole),
-        (Some(whole), rest) => blocks.extend([(whole + rest) / 2, (whole + rest).div_ceil(2)]),
+        (Some(whole), rest) => {
+            let half = (whole + rest).div_ceil(2);
+            blocks.extend([whole + rest - half, half]);
+        }
     }
     blocks.push(tail);
     blocks

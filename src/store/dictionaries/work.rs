@@ -1,0 +1,243 @@
+//! Making dictionaries of samples, listing them with the files that need them, and removing those that none needs.
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+
+use super::super::walk::walk;
+use super::super::{Error, Kind, OpenHow, Result, Store};
+use super::Class;
+use crate::codec::{self, Effort};
+use crate::format::Digest;
+
+/// Bytes of samples that one dictionary is made of.
+const SAMPLES: usize = 32 << 20;
+/// Bytes of one sample that count; what is beyond is like it.
+const SAMPLE: u64 = 4 << 20;
+/// Age in seconds from which a dictionary that no file needs may go: whoever made it may be about to use it.
+const GRACE: i64 = 24 * 3600;
+
+/// A dictionary, for `holofs dict`.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct DictionaryStatus {
+    /// Its id: the BLAKE3 of its bytes, in hexadecimal.
+    pub id: String,
+    /// Whose files it is for.
+    pub uid: u32,
+    /// Whether these are files that everybody may read.
+    pub public: bool,
+    /// Bytes of it; 0 where it is missing.
+    pub size: u64,
+    /// Bytes that are stored of it, with protection.
+    pub stored: u64,
+    /// Files that cannot be read without it.
+    pub files: u64,
+    /// Whether it can be read.
+    pub intact: bool,
+    /// Whether it was removed, or would be.
+    pub removed: bool,
+}
+
+impl Store {
+    /// Makes dictionaries of the regular files at and below `paths`: one for each owner, and one each for files that
+    /// everybody may read and for others. `at` is told what is read, and says whether to go on.
+    ///
+    /// # Errors
+    /// [`Error::ReadOnly`], those of [`walk`], [`Error::Unsupported`] where samples have nothing in common, and what the
+    /// medium says.
+    pub fn build_dictionaries(
+        &self,
+        paths: &[PathBuf],
+        at: &mut dyn FnMut(&Path) -> bool,
+    ) -> Result<Vec<DictionaryStatus>> {
+        let own = self.own()?;
+        let mut samples: HashMap<Class, Vec<u8>> = HashMap::new();
+        let mut going = true;
+        for path in paths {
+            let mut failed = Ok(());
+            walk(self, path, &mut |found, attr| {
+                let attr = match attr {
+                    Ok(attr) if attr.kind == Kind::File => attr,
+                    Ok(_) => return true,
+                    Err(e) if found == path.as_path() => {
+                        failed = Err(e);
+                        return false;
+                    }
+                    Err(e) => {
+                        log::warn!("{}: no sample: {e}", found.display());
+                        return true;
+                    }
+                };
+                going = at(found);
+                let class = samples.entry(Class::of(attr.uid, attr.mode)).or_default();
+                let room = SAMPLES.saturating_sub(class.len()) as u64;
+                let length = attr.size.min(SAMPLE).min(room);
+                match self.sample(attr.ino, length) {
+                    Ok(sample) => class.extend(sample),
+                    Err(e) => log::warn!("{}: no sample: {e}", found.display()),
+                }
+                going
+            })?;
+            failed?;
+        }
+        let mut made = Vec::new();
+        for (class, samples) in samples {
+            let cancelled = || self.queue.is_stopped();
+            let codec = codec::by_name("template").filter(|_| going);
+            let learned =
+                codec.and_then(|codec| codec.learn(&samples, Effort::Archive, &cancelled));
+            if let Some(bytes) = learned {
+                let id = self.dictionaries.put(own, &bytes, class)?;
+                made.push(id);
+            }
+        }
+        if made.is_empty() {
+            return Err(Error::Unsupported);
+        }
+        let all = self.list_dictionaries()?;
+        let made = |status: &DictionaryStatus| made.iter().any(|id| id.to_string() == status.id);
+        Ok(all.into_iter().filter(made).collect())
+    }
+
+    /// The first `length` bytes of a file.
+    fn sample(&self, ino: u64, length: u64) -> Result<Vec<u8>> {
+        self.open_file(ino, OpenHow::default())?;
+        let mut sample = vec![0; usize::try_from(length).unwrap_or(0)];
+        let read = self.read(ino, 0, &mut sample);
+        self.release(ino, false);
+        sample.truncate(read?);
+        Ok(sample)
+    }
+
+    /// All dictionaries that there are or that files need, in the order of their ids.
+    ///
+    /// # Errors
+    /// What the medium says; where a part of the tree cannot be looked at, nobody knows what is needed.
+    pub fn list_dictionaries(&self) -> Result<Vec<DictionaryStatus>> {
+        let needed = self.needed_dictionaries()?;
+        let mut all: Vec<DictionaryStatus> = Vec::new();
+        for known in self.dictionaries.all()? {
+            let files = needed.get(&known.id).copied().unwrap_or(0);
+            all.push(DictionaryStatus {
+                id: known.id.to_string(),
+                uid: known.class.uid,
+                public: known.class.public,
+                size: known.object.descriptor().size,
+                stored: known.object.stored_bytes(),
+                files,
+                intact: self.dictionaries.has(&known.id),
+                removed: false,
+            });
+        }
+        for (id, files) in needed {
+            if all.iter().all(|status| status.id != id.to_string()) {
+                all.push(DictionaryStatus {
+                    id: id.to_string(),
+                    uid: 0,
+                    public: false,
+                    size: 0,
+                    stored: 0,
+                    files,
+                    intact: false,
+                    removed: false,
+                });
+            }
+        }
+        all.sort_by(|a, b| a.id.cmp(&b.id));
+        Ok(all)
+    }
+
+    /// Removes dictionaries that no file needs and that are older than a day, or with `dry_run` says which those are.
+    ///
+    /// # Errors
+    /// [`Error::ReadOnly`], and those of [`Store::list_dictionaries`]; nothing is removed then.
+    pub fn collect_dictionaries(&self, dry_run: bool) -> Result<Vec<DictionaryStatus>> {
+        let own = self.own()?;
+        // Nobody begins to use one while it is decided what is used.
+        let _still = self.dictionaries.using.write();
+        let mut all = self.list_dictionaries()?;
+        let now = super::super::attrs::now().secs;
+        for known in self.dictionaries.all()? {
+            let age = now - known.object.attributes().mtime.secs;
+            let id = known.id.to_string();
+            let Some(status) = all.iter_mut().find(|status| status.id == id) else {
+                continue;
+            };
+            if status.files == 0 && age > GRACE {
+                if !dry_run {
+                    self.dictionaries.remove(own, &known)?;
+                }
+                status.removed = true;
+            }
+        }
+        Ok(all)
+    }
+
+    /// How many files need each dictionary, in the tree and in what was set aside.
+    fn needed_dictionaries(&self) -> Result<HashMap<Digest, u64>> {
+        let mut needed: HashMap<Digest, u64> = HashMap::new();
+        let mut failed = None;
+        walk(self, Path::new(""), &mut |_, attr| {
+            let objects = attr.and_then(|attr| match attr.kind {
+                Kind::File => self.encoded(attr.ino),
+                _ => Ok(None),
+            });
+            match objects {
+                Ok(object) => {
+                    for id in object.map_or(Vec::new(), |object| object.needs()) {
+                        *needed.entry(id).or_default() += 1;
+                    }
+                    true
+                }
+                Err(Error::NotFound) => true,
+                Err(e) => {
+                    failed = Some(e);
+                    false
+                }
+            }
+        })?;
+        if let Some(e) = failed {
+            return Err(e);
+        }
+        for id in self.set_aside_needs()? {
+            *needed.entry(id).or_default() += 1;
+        }
+        Ok(needed)
+    }
+
+    /// What sets need that are in `.holofs/` and may come back.
+    fn set_aside_needs(&self) -> Result<Vec<Digest>> {
+        let Some(own) = &self.own else {
+            return Ok(Vec::new());
+        };
+        let mut needs = Vec::new();
+        for room in [&own.lost, &own.trash, &own.staging] {
+            for entry in room.list()? {
+                let meta = match room.meta(&entry.name) {
+                    Err(e) if e.kind() == std::io::ErrorKind::NotFound => continue,
+                    meta => meta?,
+                };
+                if let super::Recognised::Object(object) =
+                    super::object::recognise(room.as_ref(), &entry.name, &meta, None)?
+                {
+                    needs.extend(object.needs());
+                }
+            }
+        }
+        Ok(needs)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "tests may panic")]
+
+    #[test]
+    fn nothing_is_known_of_an_empty_store() {
+        let dir = tempfile::tempdir().unwrap();
+        crate::store::init(dir.path()).unwrap();
+        let store =
+            crate::store::Store::open(dir.path(), crate::store::Options::default()).unwrap();
+        assert!(store.list_dictionaries().unwrap().is_empty());
+        assert!(store.collect_dictionaries(false).unwrap().is_empty());
+    }
+}
