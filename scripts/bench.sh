@@ -1,11 +1,12 @@
 #!/usr/bin/env bash
 # Measures holofs beside the bare directory and beside libfuse's passthrough_hp, in turns, best of N, and prints ratios.
-# Usage: scripts/bench.sh [mount] [user] [memory] [sizes] [pictures] [sound] [--disk DIR] [--rounds N] [--no-record]    (default: all sections)
+# Usage: scripts/bench.sh [mount] [user] [memory] [sizes] [pictures] [sound] [templates] [--disk DIR] [--rounds N] [--no-record]    (default: all sections)
 #   mount    data and metadata rows as root, with passthrough
 #   user     the same rows as an ordinary user, without passthrough
 #   memory   memory of the daemon and the time a mount takes, empty and with 100,000 files
 #   pictures bytes, speed and quality of each picture of the corpus (scripts/pictures.py), and a plot in target/pictures.svg
 #   sound    bytes, speed and quality of each sound of the corpus and of hard ones made up, a long one through a mount (scripts/sound.py)
+#   templates bytes, speed and latency of text, logs, versions of source and binaries (scripts/templates.py)
 #   sizes    stored bytes of each class of the corpus ($HOLOFS_CORPUS, else ../shared/corpus), profile none and standard
 # Everything lies on ext4 in a loop image in memory (the bare directory costs nothing there), or in DIR with --disk.
 # Each row is appended to benches/record.csv. A benchmark reports: a slow row is no failure.
@@ -15,7 +16,7 @@
 sections=() disk_at="" rounds=5 record=$top/benches/record.csv
 while [ $# -gt 0 ]; do
     case $1 in
-        mount | user | memory | sizes | pictures | sound) sections+=("$1") ;;
+        mount | user | memory | sizes | pictures | sound | templates) sections+=("$1") ;;
         --disk) disk_at=$(realpath "$2"); shift ;;
         --rounds) rounds=$2; shift ;;
         --no-record) record=/dev/null ;;
@@ -23,7 +24,7 @@ while [ $# -gt 0 ]; do
     esac
     shift
 done
-[ ${#sections[@]} -gt 0 ] || sections=(mount user memory sizes pictures sound)
+[ ${#sections[@]} -gt 0 ] || sections=(mount user memory sizes pictures sound templates)
 
 need_root "loop images and passthrough"
 "$top/scripts/install.sh" build mount bench
@@ -343,6 +344,19 @@ section_sound() {
     mkdir "$disk/sound"
     python3 "$top/scripts/sound.py" "$HOLOFS_BIN" "$HOLOFS_CORPUS" "$disk/sound" --rounds "$rounds" | tee "$work/sound"
     while read -r _ row value; do keep sound "$row" "" "" "$value" "" ""; done < <(grep '^=' "$work/sound")
+}
+
+section_templates() {
+    local row value
+    if [ ! -d "$HOLOFS_CORPUS" ]; then
+        say "templates: no corpus at $HOLOFS_CORPUS; set HOLOFS_CORPUS"
+        return
+    fi
+    "$top/scripts/install.sh" templates
+    say "templates: $machine, $commit"
+    mkdir "$disk/templates"
+    python3 "$top/scripts/templates.py" "$HOLOFS_BIN" "$HOLOFS_CORPUS" "$disk/templates" --rounds "$rounds" | tee "$work/templates"
+    while read -r _ row value; do keep templates "$row" "" "" "$value" "" ""; done < <(grep '^=' "$work/templates")
 }
 
 for section in "${sections[@]}"; do

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Installs what this machine lacks for the named purposes and is quiet when nothing is missing.
-# Usage: scripts/install.sh [build] [mount] [test] [conformance] [bench] [pictures] [sound] [check]     (default: build mount test)
+# Usage: scripts/install.sh [build] [mount] [test] [conformance] [bench] [pictures] [sound] [templates] [check]     (default: build mount test)
 # As root it installs Debian packages; otherwise it says what to install.
 set -euo pipefail
 
@@ -40,6 +40,9 @@ for purpose in "${@:-build mount test}"; do
             sound)
                 command_from flac flac; command_from wavpack wavpack; command_from ffmpeg ffmpeg; command_from taskset util-linux
                 python3 -c 'import numpy' 2>/dev/null || packages+=(python3-numpy) ;;
+            templates)
+                command_from mksquashfs squashfs-tools; command_from zstd zstd; command_from xz xz-utils
+                command_from taskset util-linux; command_from python3 python3 ;;
             check) has cargo-deny || crates+=(cargo-deny) ;;
             *) echo "install: unknown purpose $word" >&2; exit 2 ;;
         esac
