@@ -12,6 +12,7 @@
 use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::io::{BufRead, BufReader, Write};
+use std::os::unix::fs::FileExt;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
@@ -380,6 +381,42 @@ fn a_degraded_picture_is_served_declared_and_refused_as_mounted() {
         assert_eq!(image::open(path).unwrap(), exact);
         assert_eq!(xattr(path, "user.holofs.status"), "exact");
     }
+}
+
+/// A template of `SealGate`, and one that stands for more than any disk holds.
+#[test]
+fn a_template_is_read_as_the_file_that_it_stands_for() {
+    let Some(bench) = Bench::new() else { return };
+    let vectors = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/vectors/sealgate");
+    fs::copy(
+        vectors.join("blocks.template"),
+        bench.path("s/blocks.bin.holo"),
+    )
+    .unwrap();
+    fs::copy(vectors.join("bomb.template"), bench.path("s/bomb.holo")).unwrap();
+    fs::copy(vectors.join("cycle.template"), bench.path("s/cycle.holo")).unwrap();
+    bench.expect(0, &["mount", "s", "m"]);
+    let blocks = bench.path("m/blocks.bin");
+    let original = fs::read(vectors.join("blocks.bin")).unwrap();
+    assert_eq!(fs::metadata(&blocks).unwrap().len(), original.len() as u64);
+    assert!(fs::read(&blocks).unwrap() == original);
+    assert!(fs::OpenOptions::new().write(true).open(&blocks).is_err());
+    let mut contexts = [0; 64];
+    let length = rustix::fs::getxattr(&blocks, "user.holofs.contexts", &mut contexts).unwrap();
+    assert_eq!(&contexts[..length], b"DEFAULT");
+    bench.expect(0, &["scrub", "m/blocks.bin"]);
+
+    let bomb = fs::File::open(bench.path("m/bomb")).unwrap();
+    assert_eq!(bomb.metadata().unwrap().len(), 1 << 40);
+    let mut piece = [0; 5000];
+    bomb.read_exact_at(&mut piece, (1 << 40) - 5000).unwrap();
+    assert!(piece.iter().all(|byte| *byte == b'b'));
+    bench.expect(0, &["status", "m/bomb"]);
+
+    let refused = fs::read(bench.path("m/cycle")).unwrap_err();
+    let io = rustix::io::Errno::IO.raw_os_error();
+    assert_eq!(refused.raw_os_error(), Some(io));
+    bench.expect(6, &["status", "m/cycle"]);
 }
 
 #[test]

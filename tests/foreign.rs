@@ -1,4 +1,4 @@
-//! Sets written by the original programs, read as the originals read them (`tests/vectors/holo`).
+//! What the original programs wrote, read as they read it (`tests/vectors/holo`, `tests/vectors/sealgate`).
 
 #![allow(
     clippy::unwrap_used,
@@ -14,6 +14,7 @@ use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
 use holofs::foreign::hoau::Sound;
+use holofs::foreign::sealgate::{Template, encode};
 use holofs::foreign::{Form, HEAD, Parts, Quality, Reader, Sums, open, recognise};
 use serde::Deserialize;
 
@@ -154,5 +155,74 @@ fn every_part_of_a_picture_has_its_size() {
                 (keep.len(), all)
             );
         }
+    }
+}
+
+fn sealgate(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("tests/vectors/sealgate")
+        .join(name)
+}
+
+#[test]
+fn templates_are_read_in_every_context_as_the_original_does() {
+    for (template, context, expected) in [
+        ("contexts", "DEFAULT", "contexts.DEFAULT.txt"),
+        ("contexts", "TEXT", "contexts.TEXT.txt"),
+        ("contexts", "VIDEO", "contexts.VIDEO.txt"),
+        ("blocks", "DEFAULT", "blocks.bin"),
+        ("log", "DEFAULT", "log.txt"),
+        ("log", "TEXT", "log.txt"),
+        ("log", "VIDEO", "log.txt"),
+    ] {
+        let path = sealgate(&format!("{template}.template"));
+        let expected = fs::read(sealgate(expected)).unwrap();
+        let parts = Files(vec![path.clone()]);
+        let (content, quality) = read(&Template::open_in(&parts, context).unwrap());
+        assert!(content == expected, "{template} {context}");
+        assert_eq!(quality, Quality::Exact);
+        if context == "DEFAULT" {
+            let kind = recognise(Form::File, &[head(&path)]).unwrap();
+            let reader = open(kind, Box::new(parts)).unwrap();
+            assert_eq!(reader.size(), expected.len() as u64);
+            assert!(read(&*reader).0 == expected);
+            let again = encode(template, &expected).unwrap();
+            let before = fs::metadata(&path).unwrap().len();
+            // About as long as what the original makes of it, with chunks of 512 bytes for the blocks.
+            assert!(
+                again.len() as u64 <= before * 5 / 4,
+                "{template}: {}",
+                again.len()
+            );
+        }
+    }
+    let empty = open(
+        recognise(Form::File, &[head(&sealgate("empty.template"))]).unwrap(),
+        Box::new(Files(vec![sealgate("empty.template")])),
+    )
+    .unwrap();
+    assert_eq!(read(&*empty).0, b"");
+    let contexts = Template::open(&Files(vec![sealgate("contexts.template")])).unwrap();
+    assert_eq!(contexts.contexts(), ["DEFAULT", "VIDEO", "TEXT"]);
+}
+
+#[test]
+fn templates_that_the_original_gets_wrong_are_refused() {
+    for (name, what) in [
+        (
+            "missing",
+            "symbol \"Ldddddddddddd\" is not defined, in the text at byte 385",
+        ),
+        (
+            "cycle",
+            "symbol \"R2\" is a rule that contains itself, in the text at byte ",
+        ),
+    ] {
+        let path = sealgate(&format!("{name}.template"));
+        let kind = recognise(Form::File, &[head(&path)]).unwrap();
+        let refused = open(kind, Box::new(Files(vec![path])))
+            .unwrap_err()
+            .to_string();
+        assert!(refused.contains(what), "{refused}");
     }
 }

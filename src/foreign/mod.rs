@@ -1,4 +1,4 @@
-//! Readers of other programs' formats, recognised by content and shown read-only.
+//! Other programs' formats, recognised by content and shown read-only; templates are also written.
 //!
 //! A thing from elsewhere is one file or one directory of files; the store reads its first bytes, asks
 //! [`recognise`] what it is and [`open`]s it. Names decide nothing: chunks keep their numbers in their headers.
@@ -9,14 +9,16 @@ pub mod hobi;
 pub mod hoch;
 pub mod holo;
 mod kept;
+pub mod sealgate;
 #[cfg(test)]
 mod testing;
 
 use std::fmt;
 use std::io;
 
-/// How many first bytes of each file [`recognise`] wants; shorter files are given whole.
-pub const HEAD: usize = 64;
+/// How many first bytes of each file [`recognise`] wants; shorter files are given whole. The tables of codes that a
+/// compressed file may begin with have up to 600.
+pub const HEAD: usize = 1024;
 
 /// What lies on the medium.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -53,6 +55,8 @@ pub enum Kind {
     HoloSound,
     /// A chunk directory of Holo.Codec version 3: known, so that it can be said why it is not shown.
     HoloTransform,
+    /// A template of `SealGate` ([`sealgate`]).
+    Template,
 }
 
 impl fmt::Display for Kind {
@@ -62,6 +66,7 @@ impl fmt::Display for Kind {
             Self::HoloImage => write!(f, "Holo.Codec picture"),
             Self::HoloSound => write!(f, "Holo.Codec sound"),
             Self::HoloTransform => write!(f, "Holo.Codec version 3"),
+            Self::Template => write!(f, "SealGate template"),
         }
     }
 }
@@ -148,6 +153,10 @@ pub trait Reader: fmt::Debug + Send + Sync {
     fn suffix(&self) -> &'static str;
     /// How many chunks there are, where the format has such.
     fn chunks(&self) -> Option<Chunks>;
+    /// Names of the contexts that there are variants of the file for; none where the format has no such thing.
+    fn contexts(&self) -> &[String] {
+        &[]
+    }
     /// What reads will give, as far as the headers tell.
     ///
     /// # Errors
@@ -185,11 +194,15 @@ pub fn recognise(form: Form, heads: &[impl AsRef<[u8]>]) -> Option<Kind> {
         Form::Directory if heads.iter().any(|head| holo::is_transform(head.as_ref())) => {
             Some(Kind::HoloTransform)
         }
+        Form::File if matches!(heads, [head] if sealgate::is_template(head.as_ref())) => {
+            Some(Kind::Template)
+        }
         Form::Directory | Form::File => None,
     }
 }
 
-/// Opens a recognised thing; reads headers only. `sums`: for sound, where formats have such.
+/// Opens a recognised thing; reads headers only, of a template all but what it expands to. `sums`: for sound, where
+/// formats have such.
 ///
 /// # Errors
 /// [`ForeignError`] where not even the size of the file it holds can be told.
@@ -203,5 +216,6 @@ pub fn open(
         Kind::HoloImage => Ok(Box::new(hoch::Image::open(parts)?)),
         Kind::HoloSound => Ok(Box::new(hoau::Sound::open(parts, sums)?)),
         Kind::HoloTransform => Err(holo::refuse_transform(&*parts)),
+        Kind::Template => Ok(Box::new(sealgate::Template::open(&*parts)?)),
     }
 }

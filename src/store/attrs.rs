@@ -111,7 +111,7 @@ impl Store {
             },
             Found::Foreign { meta, content, .. } => Attr {
                 kind: Kind::File,
-                mode: meta.mode & 0o444 | 0o400,
+                mode: shown_mode(meta),
                 size: content.size(),
                 blocks: content.stored().div_ceil(512),
                 nlink: 1,
@@ -321,6 +321,12 @@ impl Store {
             touch(carrier)
         })
     }
+}
+
+/// Permissions of what another program made: nobody writes it. A directory's say nothing of who executes what it holds.
+fn shown_mode(meta: &Meta) -> u32 {
+    let executable = if meta.kind == Kind::Dir { 0 } else { 0o111 };
+    meta.mode & (0o444 | executable) | 0o400
 }
 
 /// Applies mode, owner and times. Owner before mode: changing the owner clears set-id bits.

@@ -85,7 +85,7 @@ impl Foreign {
         match self.kind {
             foreign::Kind::HoloImage | foreign::Kind::HoloTransform => Medium::Image,
             foreign::Kind::HoloSound => Medium::Sound,
-            foreign::Kind::HoloBinary => Medium::Other,
+            foreign::Kind::HoloBinary | foreign::Kind::Template => Medium::Other,
         }
     }
 
@@ -110,6 +110,11 @@ impl Foreign {
             need: count(c.need),
             total: count(c.total),
         })
+    }
+
+    /// Names of the contexts that there are variants for.
+    pub(crate) fn contexts(&self) -> &[String] {
+        self.reader.contexts()
     }
 
     /// What reads give: as far as the headers tell, or after reading `everything`.

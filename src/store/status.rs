@@ -186,6 +186,9 @@ impl Store {
         if name == b"preview" {
             return self.preview(node);
         }
+        if name == b"contexts" {
+            return self.contexts(node);
+        }
         let status = self.status_of(node)?;
         let text = match name {
             b"status" => serde_json::to_value(status.state)
@@ -206,6 +209,20 @@ impl Store {
             _ => return Err(Error::NoData),
         };
         Ok(text.into_bytes())
+    }
+
+    /// Names of the contexts that a file has variants for, with commas between them.
+    fn contexts(&self, node: &Arc<Node>) -> Result<Vec<u8>> {
+        let link = node.link().ok_or(Error::NotFound)?;
+        let dir = self.dir(&link.parent)?;
+        let (names, found) = self.found(&link.parent, &dir, &link.name)?;
+        drop(names);
+        match found.ok_or(Error::NotFound)? {
+            Found::Foreign { content, .. } if !content.contexts().is_empty() => {
+                Ok(content.contexts().join(",").into_bytes())
+            }
+            _ => Err(Error::NoData),
+        }
     }
 
     /// A small picture of an encoded one, as a PNG.

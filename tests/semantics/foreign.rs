@@ -1,4 +1,4 @@
-//! Chunk directories of other programs in the tree: names, degraded pictures, what is left alone.
+//! What other programs made, in the tree: names, degraded pictures, templates, what is left alone.
 
 use std::fs;
 use std::path::Path;
@@ -261,4 +261,59 @@ fn what_cannot_be_shown_says_why_and_is_left_alone() {
     );
     files.unlink("new.png").unwrap();
     assert_eq!(files.status("new.png").unwrap().state, State::Lost);
+}
+
+/// Puts a template of the original under this name into the root.
+fn put_template(root: &Arc<dyn Dir>, name: &str, template: &str) {
+    let vectors = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/vectors/sealgate");
+    let bytes = fs::read(vectors.join(template)).unwrap();
+    let file = root.create(os(name), 0o644, 0).unwrap();
+    file.write_at(&bytes, 0).unwrap();
+}
+
+#[test]
+fn a_template_is_shown_as_the_file_that_it_stands_for() {
+    let (root, files) = in_memory();
+    put_template(&root, "log.txt.holo", "log.template");
+    put_template(&root, "none.holo", "empty.template");
+    put_template(&root, "lost.holo", "missing.template");
+    put_template(&root, "round.holo", "cycle.template");
+    assert_eq!(
+        files.names("").unwrap(),
+        ["log.txt", "lost", "none", "round"]
+    );
+    let vectors = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/vectors/sealgate");
+    let original = fs::read(vectors.join("log.txt")).unwrap();
+    assert!(files.get("log.txt").unwrap() == original);
+    assert_eq!(files.get("none").unwrap(), b"");
+    let status = files.status("log.txt").unwrap();
+    assert_eq!(status.state, State::Exact);
+    assert_eq!((status.size, status.stored), (120_000, 20_474));
+    assert_eq!(status.codec, "SealGate template");
+    let xattr = |name: &str| {
+        let held = files.at(name).unwrap();
+        files.store.xattr(held.attr.ino, os("user.holofs.contexts"))
+    };
+    assert_eq!(xattr("log.txt").unwrap(), b"VIDEO,TEXT");
+    assert!(matches!(xattr("none"), Err(Error::NoData)));
+    files.put("plain", b"plain").unwrap();
+    assert!(matches!(xattr("plain"), Err(Error::NoData)));
+    for (name, what) in [
+        ("lost", "symbol \"Ldddddddddddd\" is not defined"),
+        ("round", "symbol \"R2\" is a rule that contains itself"),
+    ] {
+        let status = files.status(name).unwrap();
+        assert_eq!(status.state, State::Lost, "{name}");
+        assert!(status.reason.contains(what), "{}", status.reason);
+        assert!(files.get(name).is_err(), "{name}");
+    }
+    for name in ["log.txt", "lost"] {
+        assert!(
+            matches!(files.truncate(name, 0), Err(Error::ReadOnly)),
+            "{name}"
+        );
+    }
+    assert_eq!(files.settle().unwrap().failed, 0);
+    files.replace("log.txt", "moved").unwrap();
+    assert!(files.get("moved").unwrap() == original);
 }
