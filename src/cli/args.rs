@@ -261,12 +261,16 @@ pub(super) struct Import {
 
 /// `export`
 #[derive(Debug, Args)]
+#[command(after_long_help = EXPORTING)]
 pub(super) struct Export {
     /// Directory or file in a store
     #[arg(value_name = "STORE[/PATH]")]
     pub(super) path: PathBuf,
     /// Directory that takes what is in PATH, or name of the file
     pub(super) dst: PathBuf,
+    /// Write regular files in another program's format, with .holo after their names
+    #[arg(long, value_parser = PossibleValuesParser::new(["sealgate"]))]
+    pub(super) format: Option<String>,
     /// Replace files that are there instead of skipping them
     #[arg(long)]
     pub(super) overwrite: bool,
@@ -277,6 +281,13 @@ pub(super) struct Export {
     #[arg(long)]
     pub(super) dry_run: bool,
 }
+
+const EXPORTING: &str = "\
+A template of SealGate (--format sealgate) keeps a file as chunks of 64 bytes, rules for pairs of
+them and a sequence. It is read back and compared before it gets its name. A file may have 256 MiB,
+and its text, which is 2.8 times as long as what does not repeat itself, 64 MiB. A single file is
+called DST, whatever that is; import takes the file out of what is called NAME.holo, and a mount
+shows it as NAME.";
 
 /// `convert`
 #[derive(Debug, Args)]

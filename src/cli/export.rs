@@ -16,10 +16,17 @@ use super::interrupt;
 use super::place::Place;
 use super::session;
 use super::ui::{Ui, quoted};
+use crate::foreign::{ForeignError, sealgate};
 use crate::store::disk::{Dir, Rename, meta_if_there};
+use crate::store::foreign::{self, Recognised};
 use crate::store::outside::{self, There};
 use crate::store::walk::{Held, find};
 use crate::store::{Attr, Error, Kind, Result, Store};
+
+/// What the names of files in another program's format end in.
+const SUFFIX: &str = ".holo";
+/// Bytes compared at a time.
+const PIECE: usize = 1 << 20;
 
 /// Runs the verb.
 pub(super) fn run(args: &args::Export, ui: &mut Ui) -> Outcome {
@@ -69,12 +76,21 @@ fn target(
         };
     }
     if there == There::Dir {
-        let name = place.path.file_name().unwrap_or_default();
-        return Ok((dst.clone(), Some(name.to_owned())));
+        let name = target_name(args, place.path.file_name().unwrap_or_default(), kind);
+        return Ok((dst.clone(), Some(name)));
     }
     let name = dst.file_name().map(OsStr::to_owned);
     let name = name.ok_or_else(|| Failure::new(Code::Error, dst, "names no file"))?;
     Ok((dst.parent().unwrap_or(Path::new("")).to_owned(), Some(name)))
+}
+
+/// What a file of this name is called where it goes.
+fn target_name(args: &args::Export, name: &OsStr, kind: Kind) -> OsString {
+    let mut name = name.to_owned();
+    if args.format.is_some() && kind == Kind::File {
+        name.push(SUFFIX);
+    }
+    name
 }
 
 /// What waits to be done, last first.
@@ -156,7 +172,10 @@ impl<'a> Export<'a, '_> {
                                 Err(e) => self.skip(&path, Code::Skipped, &e),
                             }
                         }
-                        Ok(held) => self.copy(&held.attr, &*to, &path)?,
+                        Ok(held) => {
+                            let name = target_name(self.args, name, held.attr.kind);
+                            self.copy(&held.attr, &*to, &path.with_file_name(name))?;
+                        }
                         Err(Error::NotFound) => {} // gone meanwhile
                         Err(e) => self.skip(&path, Code::Skipped, &e),
                     }
@@ -188,7 +207,9 @@ impl<'a> Export<'a, '_> {
             for item in items {
                 let child = path.join(&item.name);
                 if item.kind != Kind::Dir {
-                    self.ui.line(&quoted(&self.base.join(&child)));
+                    let name = target_name(self.args, &item.name, item.kind);
+                    self.ui
+                        .line(&quoted(&self.base.join(child.with_file_name(name))));
                 } else if let Ok(held) = Held::lookup(self.store, ino, &item.name) {
                     dirs.push((held.ino(), child, Some(held)));
                 }
@@ -304,7 +325,10 @@ impl<'a> Export<'a, '_> {
         }
         let code = match attr.kind {
             Kind::File => {
-                let copied = self.content(attr, to, name);
+                let copied = match &self.args.format {
+                    None => self.content(attr, to, name),
+                    Some(_) => self.template(attr, to, name, path),
+                };
                 judge(self.store, attr.ino, copied)?
             }
             Kind::Symlink => {
@@ -350,6 +374,55 @@ impl<'a> Export<'a, '_> {
             at = end;
         }
         Ok(out.set_len(attr.size)?)
+    }
+
+    /// Writes a regular file as a template, and compares what that is read as.
+    fn template(&self, attr: &Attr, to: &dyn Dir, name: &OsStr, path: &Path) -> Result<()> {
+        let failed = |e: ForeignError| Error::Io(io::Error::other(e.to_string()));
+        if attr.size > sealgate::MOST {
+            return Err(failed(ForeignError::Limit {
+                what: "the size in bytes of a file for a template",
+                value: attr.size,
+                limit: sealgate::MOST,
+            }));
+        }
+        let mut content = Vec::new();
+        let file = OpenFile::reading(self.store, attr.ino)?;
+        file.read(0, attr.size, &mut |_, piece| {
+            content.extend_from_slice(piece);
+            Ok::<_, Error>(!interrupt::seen())
+        })?;
+        if interrupt::seen() {
+            return Err(Error::Io(io::ErrorKind::Interrupted.into()));
+        }
+        if content.len() as u64 != attr.size {
+            let what = "the file became shorter while it was copied";
+            return Err(Error::Io(io::Error::other(what)));
+        }
+        let called = path.file_name().unwrap_or_default().to_string_lossy();
+        let called = called.strip_suffix(SUFFIX).unwrap_or(&called);
+        let template = sealgate::encode(called, &content).map_err(failed)?;
+        let out = to.create(name, 0o600, 0)?;
+        out.write_at(&template, 0)?;
+        drop(out);
+        let different = || {
+            let what = "what was written reads back as something else";
+            Error::Io(io::Error::other(what))
+        };
+        let meta = to.meta(name)?;
+        let Recognised::Foreign(back) = foreign::recognise(to, name, &meta, Sums::default())?
+        else {
+            return Err(different());
+        };
+        let mut same = back.size() == content.len() as u64;
+        let mut buf = vec![0; PIECE];
+        let mut at = 0;
+        for piece in content.chunks(PIECE) {
+            let buf = buf.get_mut(..piece.len()).unwrap_or_default();
+            same = same && back.read_at(at, buf)?.0 == piece.len() && buf == piece;
+            at += piece.len() as u64;
+        }
+        if same { Ok(()) } else { Err(different()) }
     }
 
     /// Names what was not copied.

@@ -378,6 +378,9 @@ impl<'a> Import<'a, '_> {
             let mut buf = vec![0; PIECE];
             let mut offset = 0;
             while offset < foreign.size() {
+                if interrupt::seen() {
+                    return Err(Error::Io(io::ErrorKind::Interrupted.into()));
+                }
                 let (got, quality) = foreign.read_at(offset, &mut buf)?;
                 worth = quality;
                 let piece = buf.get(..got).filter(|piece| !piece.is_empty());
@@ -387,7 +390,10 @@ impl<'a> Import<'a, '_> {
             }
             Ok(())
         })?;
-        let attributes = Attributes::of_name(from, name, meta)?.of_file();
+        let mut attributes = Attributes::of_name(from, name, meta)?;
+        if meta.kind == Kind::Dir {
+            attributes = attributes.of_file();
+        }
         attributes.give_inode(self.store, held.ino())?;
         Ok((held, worth))
     }

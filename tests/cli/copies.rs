@@ -8,7 +8,7 @@ use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt, symlink};
 use std::path::Path;
 use std::process::Command;
 
-use crate::bench::{Bench, expect, noise, words};
+use crate::bench::{Bench, complaint, expect, noise, words};
 
 /// Name, kind and what makes a file what it is, of everything below a directory.
 fn snapshot(root: &Path) -> Vec<String> {
@@ -259,4 +259,114 @@ fn loud_samples_of_a_foreign_sound_are_clipped_where_that_is_asked_for() {
             "{flag:?}"
         );
     }
+}
+
+#[test]
+fn files_are_exported_as_templates_and_imported_from_them() {
+    let bench = Bench::new();
+    let (tree, store) = (bench.path("tree"), bench.store());
+    fs::create_dir_all(tree.join("deep")).unwrap();
+    let contents = [
+        ("text", words(90_000)),
+        ("noise", noise(70_001)),
+        ("empty", Vec::new()),
+        ("one", b"1".to_vec()),
+        ("deep/same", vec![b'='; 300_000]),
+    ];
+    for (name, content) in &contents {
+        fs::write(tree.join(name), content).unwrap();
+    }
+    symlink("text", tree.join("link")).unwrap();
+    fs::set_permissions(tree.join("one"), fs::Permissions::from_mode(0o755)).unwrap();
+    let inner = tree.join(".");
+    expect(
+        0,
+        &[OsStr::new("import"), inner.as_os_str(), store.as_os_str()],
+    );
+    let out = bench.path("out");
+    let export = |more: &str, from: &Path, to: &Path, code: i32| {
+        let args = [
+            OsStr::new("export"),
+            OsStr::new(more),
+            OsStr::new("--format=sealgate"),
+        ];
+        expect(
+            code,
+            &[&args[..], &[from.as_os_str(), to.as_os_str()]].concat(),
+        )
+    };
+    let named = export("--dry-run", &store, &out, 0);
+    assert!(
+        named.contains("out/deep/same.holo\n") && named.contains("out/link\n"),
+        "{named}"
+    );
+    export("--quiet", &store, &out, 0);
+    assert_eq!(fs::read_link(out.join("link")).unwrap(), Path::new("text"));
+    assert!(fs::metadata(out.join("deep/same.holo")).unwrap().len() < 500);
+    // They are there already.
+    export("--quiet", &store, &out, 3);
+    export("--overwrite", &store, &out, 0);
+
+    // One file: into a directory under its name, else under the name that is given.
+    let template = bench.path("template.bin");
+    export("--quiet", &store.join("one"), &tree, 0);
+    export("--quiet", &store.join("one"), &template, 0);
+    for name in [tree.join("one.holo"), template] {
+        assert_eq!(fs::read(name).unwrap()[0], 0x78, "a zlib stream");
+    }
+
+    let (again, inner) = (bench.path("again"), out.join("."));
+    expect(0, &[OsStr::new("init"), again.as_os_str()]);
+    expect(
+        0,
+        &[OsStr::new("import"), inner.as_os_str(), again.as_os_str()],
+    );
+    let back = bench.path("back");
+    expect(
+        0,
+        &[OsStr::new("export"), again.as_os_str(), back.as_os_str()],
+    );
+    for (name, content) in &contents {
+        assert!(fs::read(back.join(name)).unwrap() == *content, "{name}");
+        let mode = |root: &Path| fs::metadata(root.join(name)).unwrap().permissions().mode();
+        assert_eq!(mode(&back), mode(&tree), "{name}");
+    }
+
+    // What is too large for a template is named and skipped.
+    let large = fs::File::create(tree.join("large")).unwrap();
+    large.set_len((256 << 20) + 1).unwrap();
+    let toml = again.join(".holofs/store.toml");
+    fs::write(toml, "version = 1\n[defaults]\ncodec = \"plain\"\n").unwrap();
+    expect(
+        0,
+        &[
+            OsStr::new("import"),
+            tree.join("large").as_os_str(),
+            again.as_os_str(),
+        ],
+    );
+    let skipped = complaint(&[
+        OsStr::new("export"),
+        OsStr::new("--format=sealgate"),
+        again.join("large").as_os_str(),
+        back.as_os_str(),
+    ]);
+    assert!(
+        skipped.contains("is 268435457, more than the limit 268435456"),
+        "{skipped}"
+    );
+    assert!(!back.join("large.holo").exists());
+
+    // Imported with what is wrong told.
+    let vectors = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/vectors/sealgate");
+    let missing = bench.path("missing.holo");
+    fs::copy(vectors.join("missing.template"), &missing).unwrap();
+    let import = [OsStr::new("import"), missing.as_os_str(), again.as_os_str()];
+    let skipped = complaint(&import);
+    assert!(
+        skipped.contains("symbol \"Ldddddddddddd\" is not defined"),
+        "{skipped}"
+    );
+    expect(3, &import);
+    expect(2, &["export", "--format=tar", "/s", "/d"]);
 }
