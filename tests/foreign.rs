@@ -183,7 +183,7 @@ fn templates_are_read_in_every_context_as_the_original_does() {
         assert_eq!(quality, Quality::Exact);
         if context == "DEFAULT" {
             let kind = recognise(Form::File, &[head(&path)]).unwrap();
-            let reader = open(kind, Box::new(parts)).unwrap();
+            let reader = open(kind, Box::new(parts), Sums::default()).unwrap();
             assert_eq!(reader.size(), expected.len() as u64);
             assert!(read(&*reader).0 == expected);
             let again = encode(template, &expected).unwrap();
@@ -199,6 +199,7 @@ fn templates_are_read_in_every_context_as_the_original_does() {
     let empty = open(
         recognise(Form::File, &[head(&sealgate("empty.template"))]).unwrap(),
         Box::new(Files(vec![sealgate("empty.template")])),
+        Sums::default(),
     )
     .unwrap();
     assert_eq!(read(&*empty).0, b"");
@@ -220,7 +221,7 @@ fn templates_that_the_original_gets_wrong_are_refused() {
     ] {
         let path = sealgate(&format!("{name}.template"));
         let kind = recognise(Form::File, &[head(&path)]).unwrap();
-        let refused = open(kind, Box::new(Files(vec![path])))
+        let refused = open(kind, Box::new(Files(vec![path])), Sums::default())
             .unwrap_err()
             .to_string();
         assert!(refused.contains(what), "{refused}");

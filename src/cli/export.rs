@@ -16,7 +16,7 @@ use super::interrupt;
 use super::place::Place;
 use super::session;
 use super::ui::{Ui, quoted};
-use crate::foreign::{ForeignError, sealgate};
+use crate::foreign::{ForeignError, Sums, sealgate};
 use crate::store::disk::{Dir, Rename, meta_if_there};
 use crate::store::foreign::{self, Recognised};
 use crate::store::outside::{self, There};

@@ -5,7 +5,7 @@
 //! that the block brings with it, as in FLAC (RFC 9639, sections 4.2 and 9.2), and what the prediction misses is coded with
 //! adaptive tables chosen by how much it has missed of late. Before the first sample lie zeros.
 //!
-//! One stream of [`super::rans`] holds block after block:
+//! One stream of the entropy coder (`rans`) holds block after block:
 //!
 //! ```text
 //! for each pair of channels, and the last one of an odd number
@@ -16,7 +16,7 @@
 //!     missed    one number for each sample
 //! ```
 //!
-//! The mean is rounded down. Numbers are signed, wrap at 32 bits, and are coded folded (0, -1, 1, -2 ...) by [`number`].
+//! The mean is rounded down. Numbers are signed, wrap at 32 bits, and are coded folded (0, -1, 1, -2 ...); `number` says how.
 
 mod fit;
 mod number;
