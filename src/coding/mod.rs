@@ -11,5 +11,6 @@ pub mod linear;
 pub mod mdct;
 mod model;
 pub mod motion;
+pub mod phrases;
 mod rans;
 pub mod wavelet;

@@ -82,6 +82,11 @@ impl Default for Table {
 }
 
 impl Table {
+    /// Whether so little was coded with the table that it knows next to nothing.
+    pub(super) fn is_new(&self) -> bool {
+        self.visits < 2
+    }
+
     /// Lets the table adapt faster again: what comes next is alike, but not the same.
     pub(super) fn loosen(&mut self) {
         self.visits = self.visits.min(16);
