@@ -14,6 +14,7 @@ pub mod jpeg;
 mod psnr;
 mod segments;
 pub mod stored;
+pub mod template;
 pub mod thumbnail;
 pub mod video;
 
@@ -278,6 +279,7 @@ const ALL: &[&dyn Codec] = &[
     &jpeg::JpegCodec,
     &audio::Audio,
     &video::Video,
+    &template::Template,
 ];
 
 /// All codecs, and in tests one for them.

@@ -1,0 +1,190 @@
+//! The template codec: files with repetition, kept so that any range is read without expanding the rest.
+//!
+//! # Terms
+//! Content that repeats is written down once: the *notes* are what the content shows for the first time, in its order, and
+//! *extents* say which stretch of the notes each stretch of the content shows. Where little repeats there are no extents,
+//! and the notes are the content. Notes are cut into *packs* of 64 MiB (effort `fast`: 32), the last one shorter; a pack into
+//! *units* of [`UNIT`] bytes, each of which is decoded alone, with what its pack has learned: the *dictionary*. Units are
+//! described in *groups* of [`GROUP`], the last of a pack with fewer.
+//!
+//! # The layer
+//! There is one layer; integers are little-endian. *Proofs* are the first 8 bytes of a BLAKE3.
+//!
+//! ```text
+//! pack 0       dictionary
+//!              group 0: coded units without gaps, then their table
+//!              group 1 ...
+//! pack 1 ...   and blocks of extents before, between and after packs, in the order in which they are full
+//! index        at the end
+//! ```
+//!
+//! | bytes of entry `i` of a table | field |
+//! |---|---|
+//! | `0 .. 2` | u16: bytes of the coded unit, plus 2^15 where it was coded with targets of branches instead of distances |
+//! | `2 .. 10` | proof of the unit |
+//!
+//! A coded unit of no bytes is all zeros, one as long as the unit is the unit itself, and others are coded as their pack says:
+//!
+//! | kind of pack | unit | dictionary |
+//! |---|---|---|
+//! | 0 raw | as it is | none |
+//! | 1 zstd | zstd frame (RFC 8878) without its magic number | none, or a zstd frame of up to 112 KiB that come before each unit |
+//! | 2 phrases | [`crate::coding::phrases`] | phrases and what follows what |
+//!
+//! Blocks of extents are described in `extents`, branches with targets instead of distances in [`crate::coding::phrases::x86`],
+//! for which a unit's position is that in its pack.
+//!
+//! | bytes of the index | field |
+//! |---|---|
+//! | `0 .. 12` | u32 each: packs `p`, groups `g`, blocks of extents `b` (0 where the content is the notes) |
+//! | `12 .. 16` | 0 |
+//! | 24 each, `p` of them | u64 length in the notes; u64 where the dictionary begins in the layer, u32 its length; u8 kind; 3 zeros |
+//! | 20 each, `g` of them | u64 where the units begin in the layer; u32 their length, after which comes the table; proof of the table |
+//! | 36 each, `b` of them | u64 where the block begins in the content; u64 notes shown before it; u64 where it begins in the layer, u32 its length; its proof |
+//!
+//! The settings are u64 where the index begins in the layer, which it ends, and the first 16 bytes of its BLAKE3.
+//!
+//! # What follows
+//! * Opening reads the index: 6 KiB for 1 GiB of notes, 36 bytes more for each 512 extents. Everything else is read when
+//!   it is needed.
+//! * What is lost costs what it describes: a unit 16 KiB of notes and all content that shows them, a table 4 MiB, a dictionary
+//!   its pack, a block of extents its own content, the index everything.
+//! * After an append, packs that were full before encode to the same bytes at the same places, and so do blocks of extents,
+//!   as long as the answer to whether anything repeats is the same. The last pack and the index are new.
+//! * Memory: the encoder holds a pack, what coding it takes (at most 8 bytes for each of its own), a table of chunks (32
+//!   bytes per KiB of content, at most 64 MiB) and the index; a reader the index, dictionaries of 16 MiB, 1 MiB of blocks of
+//!   extents, 0.5 MiB of tables, 256 KiB of units, and 0.5 MiB for each thread that reads.
+//! * A few bytes of extents may describe any length of content; it is expanded only as far as it is read.
+//! * The bytes depend on the content, the effort and the version of zstd, on nothing else.
+
+mod chunks;
+mod decode;
+mod dedupe;
+mod encode;
+mod extents;
+mod index;
+mod notes;
+mod pack;
+mod recent;
+mod reuse;
+#[cfg(test)]
+mod tests;
+
+use std::fmt;
+
+use super::{Codec, CodecError, CodecId, Content, Decoder, Encoded, LayerSink, Request};
+use crate::coding::hash::Digest;
+use crate::format::Layers;
+
+/// Bytes of notes that are coded together.
+pub const UNIT: usize = crate::coding::phrases::UNIT;
+/// Units that one table describes.
+pub const GROUP: usize = 256;
+/// Bytes of notes in the longest packs.
+const PACK: u64 = 64 << 20;
+/// Bytes of a table's entry.
+const TABLE_ENTRY: usize = 10;
+/// In a table: the unit was coded with targets of branches instead of distances.
+const FILTERED: u16 = 1 << 15;
+
+/// The codec.
+#[derive(Debug, Clone, Copy)]
+pub struct Template;
+
+impl Codec for Template {
+    fn id(&self) -> CodecId {
+        CodecId(6)
+    }
+
+    fn name(&self) -> &'static str {
+        "template"
+    }
+
+    /// Text, programs, and archives by tar. Much that is none of these gains as well, and some text does not: it is declined
+    /// by a sample.
+    fn suits(&self, head: &[u8]) -> bool {
+        if head.len() < super::HEAD || head.starts_with(b"%PDF") {
+            return false;
+        }
+        // A header of tar begins with a name and zeros.
+        let end = head
+            .iter()
+            .rposition(|byte| *byte != 0)
+            .map_or(0, |last| last + 1);
+        let name = head.get(..end).unwrap_or_default();
+        head.starts_with(b"\x7fELF") || is_text(name)
+    }
+
+    fn encode(
+        &self,
+        content: &dyn Content,
+        request: Request,
+        sink: &mut dyn LayerSink,
+    ) -> Result<Encoded, CodecError> {
+        encode::encode(content, request.effort, sink)
+    }
+
+    fn open<'a>(
+        &self,
+        settings: &[u8],
+        size: u64,
+        layers: Box<dyn Layers + 'a>,
+    ) -> Result<Box<dyn Decoder + 'a>, CodecError> {
+        Ok(Box::new(decode::Reader::open(settings, size, layers)?))
+    }
+}
+
+/// Whether the bytes are UTF-8, as far as can be seen, with no control characters but those of text.
+fn is_text(bytes: &[u8]) -> bool {
+    let valid = match std::str::from_utf8(bytes) {
+        Ok(text) => text.len(),
+        // A character may be cut at the end.
+        Err(e) if e.error_len().is_none() => e.valid_up_to(),
+        Err(_) => return false,
+    };
+    let text = bytes.iter().take(valid);
+    valid > 0
+        && text
+            .copied()
+            .all(|byte| byte >= b' ' || matches!(byte, b'\t'..=b'\r' | 0x1b))
+}
+
+/// The hash of bytes as it is kept beside them.
+type Proof = [u8; 8];
+
+fn proof(bytes: &[u8]) -> Proof {
+    let Digest(
+        [
+            proof @ ..,
+            _,
+            _,
+            _,
+            _,
+            _,
+            _,
+            _,
+            _,
+            _,
+            _,
+            _,
+            _,
+            _,
+            _,
+            _,
+            _,
+            _,
+            _,
+            _,
+            _,
+            _,
+            _,
+            _,
+            _,
+        ],
+    ) = Digest::of(bytes);
+    proof
+}
+
+fn bad(what: fmt::Arguments<'_>) -> CodecError {
+    CodecError::Format(format!("template: {what}"))
+}
