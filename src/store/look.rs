@@ -11,6 +11,7 @@ use super::object::Object;
 use super::{Error, Result, Store};
 use crate::codec::{Decoder, Quality};
 use crate::foreign;
+use crate::format::Digest;
 
 /// What is stored of a file.
 #[derive(Debug)]
@@ -83,6 +84,27 @@ impl Look {
             Body::Object(object) => object.segment_at(offset),
             Body::Coarse(decoder) => Some(decoder.segment(offset)),
             Body::Plain(_) | Body::Foreign(_) => None,
+        }
+    }
+
+    /// Where the bytes from `offset` on, which lies in the file, already were earlier in it, and for how many bytes;
+    /// `None` where nothing is known.
+    ///
+    /// # Errors
+    /// [`Error::Damaged`] where that cannot be told any more.
+    pub fn earlier(&self, offset: u64) -> Result<Option<(u64, u64)>> {
+        match &self.body {
+            Body::Object(object) => object.earlier(offset),
+            Body::Plain(_) | Body::Coarse(_) | Body::Foreign(_) => Ok(None),
+        }
+    }
+
+    /// The BLAKE3 hash of the content, where it is known without reading: that of an encoded file.
+    #[must_use]
+    pub fn hash(&self) -> Option<Digest> {
+        match &self.body {
+            Body::Object(object) => Some(object.descriptor().hash),
+            Body::Plain(_) | Body::Coarse(_) | Body::Foreign(_) => None,
         }
     }
 

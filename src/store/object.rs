@@ -406,6 +406,15 @@ impl Object {
         self.decoder().ok().map(|decoder| decoder.segment(offset))
     }
 
+    /// Where the bytes from `offset` on already were earlier in the content, and for how many bytes.
+    pub(crate) fn earlier(&self, offset: u64) -> Result<Option<(u64, u64)>> {
+        let found = self.decoder()?.earlier(offset)?;
+        let left = self.descriptor.size.saturating_sub(offset);
+        Ok(found
+            .filter(|(at, length)| *at < offset && *length > 0)
+            .map(|(at, length)| (at, length.min(left))))
+    }
+
     /// A decoder of the first layer alone.
     pub(crate) fn coarse(&self) -> Result<Box<dyn Decoder>> {
         self.open(Box::new(First(Box::new(self.layers()))))
