@@ -37,7 +37,8 @@ const EXIT_CODES: &str = "Exit codes:
   2  usage                            11  locked by another process
   3  done, with some files skipped    12  made by a newer version
   4  damage, fully recoverable       130  interrupted
-  5  some files at reduced quality only";
+  5  some files at reduced quality only
+grep exits with 1 where nothing was found, diff where something differs.";
 
 /// Options of every verb.
 #[derive(Debug, Clone, Copy, Args)]
@@ -88,6 +89,12 @@ pub(super) enum Verb {
     Show(Show),
     /// Write files to standard output
     Cat(Cat),
+    /// Find lines in files
+    Grep(Grep),
+    /// Count lines, words and bytes of files
+    Wc(Wc),
+    /// Show how two files or directories differ
+    Diff(Diff),
     /// Copy files into a store that is not mounted
     Import(Import),
     /// Copy files out of a store
@@ -231,6 +238,80 @@ pub(super) struct Cat {
     #[arg(long)]
     pub(super) allow_degraded: bool,
 }
+
+/// `grep`
+#[derive(Debug, Args)]
+#[command(after_long_help = FINDING)]
+#[expect(clippy::struct_excessive_bools, reason = "flags of a command line")]
+pub(super) struct Grep {
+    /// Regular expression
+    pub(super) pattern: String,
+    /// Files in a store; directories with all that is in them
+    #[arg(required = true, value_name = "STORE[/PATH]")]
+    pub(super) paths: Vec<PathBuf>,
+    /// Take small and capital letters for the same
+    #[arg(short, long)]
+    pub(super) ignore_case: bool,
+    /// Only name the files with lines that match
+    #[arg(short = 'l', long)]
+    pub(super) files_with_matches: bool,
+    /// Only count the lines that match
+    #[arg(short, long, conflicts_with = "files_with_matches")]
+    pub(super) count: bool,
+    /// Print the number of each line
+    #[arg(short = 'n', long)]
+    pub(super) line_number: bool,
+}
+
+const FINDING: &str = "\
+PATTERN is in the syntax of Rust's regex crate: as grep -E has it, with \\d, \\w, \\s and (?i), without
+back references. Files are UTF-8 or anything else; \\b knows the letters of ASCII only. A file with a
+NUL in its first 32 KiB, or before the end of a line that matches, is no text: only that it matches is
+printed. Of a line over 64 KiB the beginning is printed. What cannot be read exactly is named and left
+out. Exit code 0: something was found; 1: nothing.";
+
+/// `wc`
+#[derive(Debug, Args)]
+#[command(after_long_help = COUNTING)]
+#[expect(clippy::struct_excessive_bools, reason = "flags of a command line")]
+pub(super) struct Wc {
+    /// Files in a store
+    #[arg(required = true, value_name = "STORE/PATH")]
+    pub(super) paths: Vec<PathBuf>,
+    /// Count lines: bytes that end one
+    #[arg(short, long)]
+    pub(super) lines: bool,
+    /// Count words: what is between white space
+    #[arg(short, long)]
+    pub(super) words: bool,
+    /// Count characters of UTF-8
+    #[arg(short = 'm', long)]
+    pub(super) chars: bool,
+    /// Count bytes
+    #[arg(short = 'c', long)]
+    pub(super) bytes: bool,
+}
+
+const COUNTING: &str = "\
+Without options lines, words and bytes are counted. White space is that of ASCII, as in the C locale.";
+
+/// `diff`
+#[derive(Debug, Args)]
+#[command(after_long_help = COMPARING)]
+pub(super) struct Diff {
+    /// File or directory in a store
+    #[arg(value_name = "STORE/A")]
+    pub(super) a: PathBuf,
+    /// File or directory in that or another store
+    #[arg(value_name = "STORE/B")]
+    pub(super) b: PathBuf,
+}
+
+const COMPARING: &str = "\
+Of text files the lines that differ are printed as a unified diff, which patch(1) takes; of others that
+they differ, with -v or --json also from which byte on. Of directories the files are named that differ
+or are in one of them only. Encoded files are the same when their hashes are: they are not read.
+Exit code 0: they are the same; 1: they differ.";
 
 /// `import`
 #[derive(Debug, Args)]

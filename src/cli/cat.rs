@@ -64,12 +64,22 @@ pub(super) fn judge(
     ino: u64,
     copied: Result<(), Error>,
 ) -> Result<Code, (Code, Error)> {
-    let degraded = || store.status(ino).is_ok_and(|s| s.state == State::Degraded);
     match copied {
-        Ok(()) if degraded() => Ok(Code::Reduced),
+        Ok(()) if is_degraded(store, ino) => Ok(Code::Reduced),
         Ok(()) => Ok(Code::Ok),
-        Err(e @ Error::Damaged { .. }) if degraded() => Err((Code::Reduced, e)),
-        Err(e @ (Error::Damaged { .. } | Error::Format { .. })) => Err((Code::Lost, e)),
-        Err(e) => Err((Code::Error, e)),
+        Err(e) => Err((blame(store, ino, &e), e)),
     }
+}
+
+/// The exit code for a file that could not be read.
+pub(super) fn blame(store: &Store, ino: u64, e: &Error) -> Code {
+    match e {
+        Error::Damaged { .. } if is_degraded(store, ino) => Code::Reduced,
+        Error::Damaged { .. } | Error::Format { .. } => Code::Lost,
+        _ => Code::Error,
+    }
+}
+
+fn is_degraded(store: &Store, ino: u64) -> bool {
+    store.status(ino).is_ok_and(|s| s.state == State::Degraded)
 }

@@ -8,9 +8,11 @@ mod content;
 mod convert;
 mod degrade;
 mod dict;
+mod diff;
 mod doctor;
 mod exit;
 mod export;
+mod grep;
 mod helper;
 mod import;
 mod init;
@@ -21,14 +23,17 @@ mod man;
 mod mount;
 mod output;
 mod place;
+mod repeats;
 mod scrub;
 mod session;
 mod settle;
 mod show;
+mod source;
 mod stack;
 mod status;
 mod ui;
 mod umount;
+mod wc;
 mod why;
 mod work;
 
@@ -70,6 +75,9 @@ pub fn main() -> ExitCode {
         Verb::Ls(args) => ls::run(args, &mut ui),
         Verb::Show(args) => show::run(args, &mut ui),
         Verb::Cat(args) => Ok(cat::run(args, &mut ui)),
+        Verb::Grep(args) => grep::run(args, &mut ui),
+        Verb::Wc(args) => Ok(wc::run(args, &mut ui)),
+        Verb::Diff(args) => diff::run(args, &mut ui),
         Verb::Import(args) => import::run(args, &mut ui),
         Verb::Export(args) => export::run(args, &mut ui),
         Verb::Convert(args) => Ok(convert::run(args, &mut ui)),

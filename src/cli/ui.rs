@@ -138,6 +138,11 @@ impl Ui {
         self.speech.json
     }
 
+    /// Whether more is wanted than a line about each file.
+    pub(super) fn says_more(&self) -> bool {
+        self.speech.json || self.speech.verbose > 0
+    }
+
     /// Ends the program where nobody reads its output any more, as other tools do.
     fn printed(result: io::Result<()>) {
         match result {

@@ -14,6 +14,7 @@ mod degrade;
 mod pictures;
 mod show;
 mod stack;
+mod text;
 
 use std::collections::BTreeSet;
 use std::ffi::OsStr;
@@ -41,7 +42,7 @@ fn what_is_no_store_is_refused_with_10_and_a_hint() {
             &[OsStr::new("mount"), store.as_os_str(), mnt.as_os_str()],
         );
         for verb in [
-            "scrub", "settle", "status", "why", "ls", "show", "cat", "doctor",
+            "scrub", "settle", "status", "why", "ls", "show", "cat", "wc", "doctor",
         ] {
             expect(10, &[OsStr::new(verb), store.as_os_str()]);
         }
@@ -91,6 +92,9 @@ fn help_man_pages_and_completions_have_the_same_verbs() {
         "ls",
         "show",
         "cat",
+        "grep",
+        "wc",
+        "diff",
         "import",
         "export",
         "convert",
