@@ -11,6 +11,7 @@
 mod bench;
 mod copies;
 mod degrade;
+mod dict;
 mod pictures;
 mod show;
 mod stack;

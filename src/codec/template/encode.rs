@@ -5,11 +5,14 @@ use super::dedupe::{Earlier, LARGEST, STRIDE, Table, survey};
 use super::extents::{Block, Builder, Extent};
 use super::index::{self, Group, Index, Pack};
 use super::pack::pack;
+use super::shared::{self, Shared};
 use super::{FILTERED, GROUP, PACK, UNIT, proof};
-use crate::codec::{CodecError, Content, Effort, Encoded, LayerSink};
+use crate::codec::{CodecError, Content, Effort, Encoded, LayerSink, Request};
 
 /// Shorter contents are declined.
 const SHORTEST: u64 = 32 << 10;
+/// Those that a shared dictionary may suit are declined below this.
+const SHORTEST_SHARED: u64 = 512;
 /// Chunks are looked for where one byte in so many repeats.
 const REPEATED: u64 = 64;
 /// The layer must be shorter than the content by one byte in so many.
@@ -28,11 +31,12 @@ const PIECE: u64 = 16 << 10;
 /// See [`crate::codec::Codec::encode`].
 pub(super) fn encode(
     content: &dyn Content,
-    effort: Effort,
+    request: Request<'_>,
     sink: &mut dyn LayerSink,
 ) -> Result<Encoded, CodecError> {
     let size = content.size();
-    if size < SHORTEST {
+    let shared = shared::of(request.dictionaries);
+    if size < SHORTEST && (shared.is_empty() || size < SHORTEST_SHARED) {
         return Err(CodecError::Declined(format!("only {size} bytes")));
     }
     if size > LARGEST {
@@ -44,7 +48,7 @@ pub(super) fn encode(
             "a sample does not compress".to_owned(),
         ));
     }
-    let mut writer = Writer::new(effort, size, sink);
+    let mut writer = Writer::new(request.effort, size, &shared, sink);
     if repeats {
         by_chunks(content, &mut writer)?;
     } else {
@@ -60,7 +64,7 @@ pub(super) fn encode(
         }
     }
     let (settings, length) = writer.finish()?;
-    let wanted = segments(content, effort)?.min(size - size / GAIN);
+    let wanted = segments(content, request.effort)?.min(size - size / GAIN);
     if length > wanted {
         return Err(CodecError::Declined(format!(
             "{length} bytes instead of {wanted}"
@@ -188,6 +192,7 @@ impl Run {
 /// Writes the layer.
 struct Writer<'a> {
     effort: Effort,
+    shared: &'a [Shared],
     sink: &'a mut dyn LayerSink,
     /// Bytes of the layer.
     at: u64,
@@ -202,7 +207,7 @@ struct Writer<'a> {
 }
 
 impl<'a> Writer<'a> {
-    fn new(effort: Effort, size: u64, sink: &'a mut dyn LayerSink) -> Self {
+    fn new(effort: Effort, size: u64, shared: &'a [Shared], sink: &'a mut dyn LayerSink) -> Self {
         let full = match effort {
             Effort::Fast => PACK / 2,
             Effort::Normal | Effort::Archive => PACK,
@@ -211,6 +216,7 @@ impl<'a> Writer<'a> {
         let size = usize::try_from(size).unwrap_or(full);
         Self {
             effort,
+            shared,
             sink,
             at: 0,
             length: 0,
@@ -284,12 +290,25 @@ impl<'a> Writer<'a> {
             return Ok(());
         }
         let sink = &*self.sink;
-        let packed = pack(&mut self.pack, self.effort, &|| sink.cancelled())?;
+        let packed = pack(&mut self.pack, self.effort, self.shared, &|| {
+            sink.cancelled()
+        })?;
+        let dictionary = match packed.shared {
+            Some(id) => {
+                let ids = &mut self.index.shared;
+                let known = ids.iter().position(|known| *known == id);
+                known.unwrap_or_else(|| {
+                    ids.push(id);
+                    ids.len() - 1
+                }) as u64
+            }
+            None => self.at,
+        };
         self.index.packs.push(Pack {
             notes: self.index.notes(),
             length: self.pack.len() as u64,
             kind: packed.kind,
-            dictionary: self.at,
+            dictionary,
             dictionary_length: u32::try_from(packed.dictionary.len()).unwrap_or(u32::MAX),
             first_group: self.index.groups.len(),
         });
@@ -339,7 +358,7 @@ mod tests {
     fn layer(content: &[u8], chunked: bool) -> MemoryLayers {
         let mut layers = MemoryLayers::default();
         let size = content.len() as u64;
-        let mut writer = Writer::new(Effort::Fast, size, &mut layers);
+        let mut writer = Writer::new(Effort::Fast, size, &[], &mut layers);
         writer.full = 16 * UNIT;
         if chunked {
             by_chunks(&Bytes(content.to_vec()), &mut writer).unwrap();

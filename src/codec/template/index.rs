@@ -5,8 +5,10 @@ use crate::codec::CodecError;
 use crate::coding::hash::Digest;
 use crate::format::Layers;
 
-/// Bytes of settings.
+/// Bytes of settings before the ids of shared dictionaries.
 const SETTINGS: usize = 24;
+/// Most shared dictionaries of a file.
+pub(super) const SHARED: usize = 8;
 /// Bytes of the index before its entries.
 const HEAD: usize = 16;
 /// Bytes of a pack's entry.
@@ -29,6 +31,8 @@ pub(super) enum Kind {
     Zstd,
     /// Phrases of a dictionary.
     Phrases,
+    /// Phrases of a dictionary that files share.
+    Shared,
 }
 
 /// A pack of notes.
@@ -39,7 +43,7 @@ pub(super) struct Pack {
     /// Its length there.
     pub(super) length: u64,
     pub(super) kind: Kind,
-    /// Where its dictionary begins in the layer.
+    /// Where its dictionary begins in the layer; the number of a shared one.
     pub(super) dictionary: u64,
     pub(super) dictionary_length: u32,
     /// The number of its first group.
@@ -77,6 +81,8 @@ pub(super) struct Index {
     pub(super) groups: Vec<Group>,
     /// Empty where the content is the notes.
     pub(super) blocks: Vec<Block>,
+    /// Ids of shared dictionaries.
+    pub(super) shared: Vec<Digest>,
 }
 
 impl Index {
@@ -101,6 +107,7 @@ impl Index {
                 Kind::Raw => 0,
                 Kind::Zstd => 1,
                 Kind::Phrases => 2,
+                Kind::Shared => 3,
             };
             bytes.extend([kind, 0, 0, 0]);
         }
@@ -118,6 +125,7 @@ impl Index {
         }
         let mut settings = start.to_le_bytes().to_vec();
         settings.extend(hash(&bytes));
+        settings.extend(self.shared.iter().flat_map(|id| id.0));
         (bytes, settings)
     }
 
@@ -130,8 +138,8 @@ impl Index {
         size: u64,
         layers: &dyn Layers,
     ) -> Result<Self, CodecError> {
-        let settings = <&[u8; SETTINGS]>::try_from(settings);
-        let settings = settings.map_err(|_| bad(format_args!("settings of a newer program")))?;
+        let shared = shared(settings).ok_or_else(|| bad(format_args!("settings")))?;
+        let settings = settings.get(..SETTINGS).unwrap_or_default();
         let ([start], wanted) = settings.as_chunks::<8>().0.split_at(1) else {
             return Err(bad(format_args!("settings")));
         };
@@ -155,7 +163,8 @@ impl Index {
         if hash(&bytes).as_slice() != wanted.as_flattened() {
             return Err(bad(format_args!("the index does not match its hash")));
         }
-        let index = Self::parse(&bytes).ok_or_else(|| bad(format_args!("index")))?;
+        let mut index = Self::parse(&bytes).ok_or_else(|| bad(format_args!("index")))?;
+        index.shared = shared;
         index.check(start, size)?;
         Ok(index)
     }
@@ -186,6 +195,7 @@ impl Index {
                     0 => Kind::Raw,
                     1 => Kind::Zstd,
                     2 => Kind::Phrases,
+                    3 => Kind::Shared,
                     _ => return None,
                 },
                 first_group,
@@ -224,13 +234,17 @@ impl Index {
         };
         let unit = UNIT as u64;
         let whole = self.packs.iter().rev().skip(1);
-        let mut packs = self
-            .packs
-            .iter()
-            .map(|p| (p.dictionary, p.dictionary_length));
+        let of_shared = |pack: &Pack| {
+            let there = usize::try_from(pack.dictionary).is_ok_and(|n| n < self.shared.len());
+            there && pack.dictionary_length == 0
+        };
+        let dictionary = |pack: &Pack| match (pack.kind, pack.dictionary_length) {
+            (Kind::Shared, _) => of_shared(pack),
+            (_, length) => length <= LONGEST_DICTIONARY && inside(pack.dictionary, length.into()),
+        };
         let mut groups = self.groups.iter();
         let good = whole.into_iter().all(|pack| pack.length % unit == 0)
-            && packs.all(|(at, l)| l <= LONGEST_DICTIONARY && inside(at, l.into()))
+            && self.packs.iter().all(dictionary)
             && groups.all(|g| {
                 u64::from(g.length) <= unit * GROUP as u64 && inside(g.start, g.length.into())
             });
@@ -262,6 +276,13 @@ impl Index {
         let number = after.checked_sub(1)?;
         Some((number, self.packs.get(number)?))
     }
+}
+
+/// The ids of shared dictionaries in settings.
+pub(super) fn shared(settings: &[u8]) -> Option<Vec<Digest>> {
+    let (ids, rest) = settings.get(SETTINGS..)?.as_chunks();
+    let fits = rest.is_empty() && ids.len() <= SHARED;
+    fits.then(|| ids.iter().copied().map(Digest).collect())
 }
 
 /// The first 16 bytes of the BLAKE3.

@@ -30,6 +30,7 @@
 //! | 0 raw | as it is | none |
 //! | 1 zstd | zstd frame (RFC 8878) without its magic number | none, or a zstd frame of up to 112 KiB that come before each unit |
 //! | 2 phrases | [`crate::coding::phrases`] | phrases and what follows what |
+//! | 3 shared phrases | the same | none here: one that files share, by its number in the settings |
 //!
 //! Blocks of extents are described in `extents`, branches with targets instead of distances in [`crate::coding::phrases::x86`],
 //! for which a unit's position is that in its pack.
@@ -38,11 +39,12 @@
 //! |---|---|
 //! | `0 .. 12` | u32 each: packs `p`, groups `g`, blocks of extents `b` (0 where the content is the notes) |
 //! | `12 .. 16` | 0 |
-//! | 24 each, `p` of them | u64 length in the notes; u64 where the dictionary begins in the layer, u32 its length; u8 kind; 3 zeros |
+//! | 24 each, `p` of them | u64 length in the notes; u64 where the dictionary begins in the layer (kind 3: its number), u32 its length (kind 3: 0); u8 kind; 3 zeros |
 //! | 20 each, `g` of them | u64 where the units begin in the layer; u32 their length, after which comes the table; proof of the table |
 //! | 36 each, `b` of them | u64 where the block begins in the content; u64 notes shown before it; u64 where it begins in the layer, u32 its length; its proof |
 //!
-//! The settings are u64 where the index begins in the layer, which it ends, and the first 16 bytes of its BLAKE3.
+//! The settings are u64 where the index begins in the layer, which it ends, the first 16 bytes of its BLAKE3, and the ids of
+//! shared dictionaries, 32 bytes each and at most 8 of them.
 //!
 //! # What follows
 //! * Opening reads the index: 6 KiB for 1 GiB of notes, 36 bytes more for each 512 extents. Everything else is read when
@@ -67,17 +69,19 @@ mod notes;
 mod pack;
 mod recent;
 mod reuse;
+mod shared;
 #[cfg(test)]
 mod tests;
 
 use std::fmt;
 
-use super::{Codec, CodecError, CodecId, Content, Decoder, Encoded, LayerSink, Request};
+use super::{Codec, CodecError, CodecId, Content, Decoder, Effort, Encoded, LayerSink, Request};
 use crate::coding::hash::Digest;
+use crate::coding::phrases;
 use crate::format::Layers;
 
 /// Bytes of notes that are coded together.
-pub const UNIT: usize = crate::coding::phrases::UNIT;
+pub const UNIT: usize = phrases::UNIT;
 /// Units that one table describes.
 pub const GROUP: usize = 256;
 /// Bytes of notes in the longest packs.
@@ -118,10 +122,28 @@ impl Codec for Template {
     fn encode(
         &self,
         content: &dyn Content,
-        request: Request,
+        request: Request<'_>,
         sink: &mut dyn LayerSink,
     ) -> Result<Encoded, CodecError> {
-        encode::encode(content, request.effort, sink)
+        encode::encode(content, request, sink)
+    }
+
+    fn learn(
+        &self,
+        samples: &[u8],
+        effort: Effort,
+        cancelled: &dyn Fn() -> bool,
+    ) -> Option<Vec<u8>> {
+        let how = match effort {
+            Effort::Fast | Effort::Normal => phrases::Effort::Fast,
+            Effort::Archive => phrases::Effort::Full,
+        };
+        let learned = phrases::learn(samples, how, cancelled)?;
+        Some(learned.dictionary.to_bytes())
+    }
+
+    fn dictionaries(&self, settings: &[u8]) -> Vec<Digest> {
+        index::shared(settings).unwrap_or_default()
     }
 
     fn open<'a>(

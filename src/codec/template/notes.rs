@@ -1,6 +1,7 @@
 //! Reading notes: units, found by the tables of their groups, decoded with the dictionary of their pack.
 
 use std::fmt;
+use std::sync::Arc;
 
 use parking_lot::Mutex;
 use zstd::zstd_safe::{DCtx, DDict};
@@ -8,6 +9,7 @@ use zstd::zstd_safe::{DCtx, DDict};
 use super::index::{Group, Index, Kind, Pack};
 use super::pack::{DICTIONARY, MAGIC};
 use super::recent::Recent;
+use super::shared;
 use super::{FILTERED, GROUP, Proof, TABLE_ENTRY, UNIT, bad, proof};
 use crate::codec::CodecError;
 use crate::coding::phrases;
@@ -47,7 +49,7 @@ struct Scratch {
 enum Dictionary {
     None,
     Zstd(DDict<'static>),
-    Phrases(Box<phrases::Dictionary>),
+    Phrases(Arc<phrases::Dictionary>),
 }
 
 /// Where a unit lies and what it must decode to.
@@ -233,7 +235,7 @@ impl<'a> Notes<'a> {
     }
 
     /// The table of a group.
-    fn table(&self, span: &Span<'_>) -> Result<std::sync::Arc<Vec<Entry>>, CodecError> {
+    fn table(&self, span: &Span<'_>) -> Result<Arc<Vec<Entry>>, CodecError> {
         let number = span.group_number as u64;
         if let Some(table) = self.tables.get(number) {
             return Ok(table);
@@ -274,7 +276,7 @@ impl<'a> Notes<'a> {
     }
 
     /// The dictionary of a pack.
-    fn dictionary(&self, span: &Span<'_>) -> Result<std::sync::Arc<Dictionary>, CodecError> {
+    fn dictionary(&self, span: &Span<'_>) -> Result<Arc<Dictionary>, CodecError> {
         let number = span.pack_number as u64;
         if let Some(dictionary) = self.dictionaries.get(number) {
             return Ok(dictionary);
@@ -292,12 +294,22 @@ impl<'a> Notes<'a> {
             Kind::Phrases => {
                 let parsed = phrases::Dictionary::parse(&bytes).map_err(|_| wrong())?;
                 let weight = parsed.memory();
-                (Dictionary::Phrases(Box::new(parsed)), weight)
+                (Dictionary::Phrases(Arc::new(parsed)), weight)
+            }
+            Kind::Shared => {
+                let id = self.index.shared.get(number_of(span.pack.dictionary));
+                let id = id.ok_or_else(wrong)?;
+                let bytes = || Ok(self.layers.dictionary(id)?);
+                (Dictionary::Phrases(shared::get(id, bytes, wrong)?), 0)
             }
             Kind::Raw | Kind::Zstd => (Dictionary::None, 0),
         };
         Ok(self.dictionaries.keep(number, dictionary, weight))
     }
+}
+
+fn number_of(number: u64) -> usize {
+    usize::try_from(number).unwrap_or(usize::MAX)
 }
 
 /// Decodes a unit that lies at `place` in its pack, and proves it.

@@ -6,8 +6,10 @@ use zstd::bulk::Compressor;
 use zstd::zstd_safe::CParameter;
 
 use super::index::Kind;
+use super::shared::Shared;
 use super::{Proof, UNIT, proof, reuse};
 use crate::codec::{CodecError, Effort};
+use crate::coding::hash::Digest;
 use crate::coding::phrases::{self, Learned};
 
 /// Bytes that every zstd frame begins with, and units do not.
@@ -22,6 +24,10 @@ const LEAST_DICTIONARY: usize = 2 << 10;
 const GAIN: usize = 64;
 /// Phrases must save one byte in so many of what zstd takes, which is read faster.
 const FASTER: usize = 50;
+/// Packs from this size on learn for themselves, too.
+const LARGE: usize = 4 << 20;
+/// Smaller ones do not where a shared dictionary saves one byte in so many of what zstd takes.
+const SUITS: usize = 10;
 /// One unit in so many is tried before all are coded.
 const SAMPLED: usize = 8;
 /// A unit with a call for so many of its bytes is taken for code.
@@ -34,6 +40,8 @@ const TRIED: usize = 32;
 pub(super) struct Packed {
     pub(super) kind: Kind,
     pub(super) dictionary: Vec<u8>,
+    /// The dictionary in its place that files share.
+    pub(super) shared: Option<Digest>,
     pub(super) units: Vec<Unit>,
 }
 
@@ -66,13 +74,14 @@ fn level(effort: Effort) -> i32 {
     }
 }
 
-/// Codes the notes of a pack, which are changed.
+/// Codes the notes of a pack, which are changed; `shared` dictionaries are tried.
 ///
 /// # Errors
 /// [`CodecError::Cancelled`], and what zstd says.
 pub(super) fn pack(
     notes: &mut [u8],
     effort: Effort,
+    shared: &[Shared],
     cancelled: &dyn Fn() -> bool,
 ) -> Result<Packed, CodecError> {
     let go_on = || {
@@ -98,9 +107,14 @@ pub(super) fn pack(
     let mut kind = Kind::Raw;
     let mut dictionary = Vec::new();
     let mut units = Vec::new();
+    let known = likeliest(shared, notes);
+    let (known, promised) = known.map_or((None, usize::MAX), |(known, n)| (Some(known), n));
     if let Some((mut frames, estimate)) = frames.filter(|(_, estimate)| *estimate < most) {
         let learn = |how| phrases::learn(notes, how, cancelled).map(worded);
+        let suits = notes.len() < LARGE && promised < estimate - estimate / SUITS;
         let learned = match effort {
+            // What others have learned is as good, or better.
+            _ if suits => None,
             Effort::Fast => None,
             Effort::Normal => learn(phrases::Effort::Fast),
             Effort::Archive => learn(phrases::Effort::Full),
@@ -109,7 +123,18 @@ pub(super) fn pack(
         let total = learned.as_ref().map_or(usize::MAX, |(dictionary, units)| {
             dictionary.len() + units.iter().map(Vec::len).sum::<usize>()
         });
+        let known = known.filter(|_| promised < total.min(estimate - estimate / FASTER));
         match learned {
+            _ if known.is_some() => {
+                kind = Kind::Shared;
+                let all = notes.chunks(UNIT).enumerate().map(|(i, unit)| {
+                    if i.is_multiple_of(64) {
+                        go_on()?;
+                    }
+                    Ok(known.map_or(Vec::new(), |known| known.dictionary.encode(unit)))
+                });
+                units = all.collect::<Result<_, CodecError>>()?;
+            }
             Some(phrases) if total < estimate - estimate / FASTER => {
                 (kind, (dictionary, units)) = (Kind::Phrases, phrases);
             }
@@ -155,8 +180,25 @@ pub(super) fn pack(
     Ok(Packed {
         kind,
         dictionary,
+        shared: known.filter(|_| kind == Kind::Shared).map(|known| known.id),
         units: units.collect(),
     })
+}
+
+/// The shared dictionary that promises the fewest bytes, and how many, by a sample.
+fn likeliest<'a>(shared: &'a [Shared], notes: &[u8]) -> Option<(&'a Shared, usize)> {
+    let units = notes.len().div_ceil(UNIT);
+    let step = (units / TRIED).max(1);
+    let sample = || notes.chunks(UNIT).step_by(step);
+    let plain: usize = sample().map(<[u8]>::len).sum();
+    let tried = shared.iter().map(|known| {
+        let coded = sample().map(|unit| known.dictionary.encode(unit).len());
+        (known, coded.sum::<usize>())
+    });
+    let (known, coded) = tried.min_by_key(|(_, coded)| *coded)?;
+    // A pack has at most 2^26 bytes.
+    let all = coded as u64 * notes.len() as u64 / plain.max(1) as u64;
+    Some((known, usize::try_from(all).unwrap_or(usize::MAX)))
 }
 
 fn worded(learned: Learned) -> (Vec<u8>, Vec<Vec<u8>>) {

@@ -16,7 +16,8 @@ use crate::codec::testing::{Bytes, MemoryLayers, decode, encode, random, text};
 use crate::codec::{Effort, Quality};
 use crate::format::LayerError;
 
-const FAST: Request = Request {
+const FAST: Request<'_> = Request {
+    dictionaries: &[],
     effort: Effort::Fast,
     previews: 0,
 };

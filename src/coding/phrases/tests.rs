@@ -277,7 +277,7 @@ fn damaged_dictionaries_and_units_are_refused_or_read_as_something() {
             read += 1;
             assert!(dictionary.memory() <= 16 << 20);
             for coded in &learned.units {
-                let _ = decoded(&dictionary, coded, UNIT);
+                _ = decoded(&dictionary, coded, UNIT);
             }
         }
     }
@@ -295,7 +295,7 @@ fn damaged_dictionaries_and_units_are_refused_or_read_as_something() {
     assert!(right < 200, "seed {seed}: {right} of 20000 were read");
     for _ in 0..5000 {
         let coded = random(draw() as usize % 3000, draw() | 1);
-        let _ = decoded(&learned.dictionary, &coded, draw() as usize % (UNIT + 1));
-        let _ = Dictionary::parse(&coded);
+        _ = decoded(&learned.dictionary, &coded, draw() as usize % (UNIT + 1));
+        _ = Dictionary::parse(&coded);
     }
 }

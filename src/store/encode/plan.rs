@@ -37,12 +37,13 @@ impl Encoding {
 
     /// The codecs to try for a file that begins with `head`, and its profile. The last one takes anything.
     pub(super) fn resolve(&self, head: &[u8]) -> (Vec<&'static dyn Codec>, Profile) {
+        const REPEATING: &dyn Codec = &codec::template::Template;
         const GENERAL: &dyn Codec = &codec::stored::Stored;
         let suited = codec::suited(head);
         // One that was asked for and does not cope is followed by the one made for such content.
-        let wanted = [self.codec, suited, Some(GENERAL)].into_iter().flatten();
+        let wanted = [self.codec, suited, Some(REPEATING), Some(GENERAL)];
         let mut codecs: Vec<&'static dyn Codec> = Vec::new();
-        for codec in wanted {
+        for codec in wanted.into_iter().flatten() {
             if codecs.iter().all(|before| before.id() != codec.id()) {
                 codecs.push(codec);
             }
