@@ -14,6 +14,7 @@ mod degraded;
 mod encoded;
 mod names;
 mod sound;
+mod text;
 mod view;
 mod views;
 

@@ -3,7 +3,7 @@
 //! What both begin and end with is left out first. The rest of both is cut into pieces at lines that a checksum of their
 //! own chooses, so that equal stretches are cut alike wherever they lie; a common subsequence of the pieces' hashes
 //! leaves regions that are small, or are cut anew into smaller pieces, down to single lines. Regions of more lines
-//! than there is room for, and nothing in common, are replaced as a whole.
+//! than there is room for, without a stretch in common, are gone through in windows, each from where the last agreed.
 
 use std::ops::Range;
 
@@ -20,7 +20,9 @@ const FINER: u64 = 16;
 /// Pieces on average not longer than this are lines.
 const LINES: u64 = 256;
 /// Most pieces of a region.
-const MOST: usize = 1 << 18;
+const MOST: usize = 1 << 16;
+/// Lines of a window.
+const WINDOW: usize = 1 << 14;
 /// Bytes compared at a time from the end.
 const BACK: u64 = 1 << 20;
 
@@ -129,8 +131,9 @@ fn suffix(a: &dyn Source, b: &dyn Source, most: u64) -> Result<u64> {
     Ok(whole)
 }
 
-/// Cuts lines into pieces of `average` bytes, or into single lines where that is 0; `None` where there are too many.
-fn cut(source: &dyn Source, span: &Span, average: u64) -> Result<Option<Vec<Piece>>> {
+/// Cuts lines into pieces of `average` bytes, or into single lines where that is 0: the first `most`, and whether those
+/// are all.
+fn cut(source: &dyn Source, span: &Span, average: u64, most: usize) -> Result<(Vec<Piece>, bool)> {
     let mut found = Vec::new();
     let mut piece = blake3::Hasher::new();
     let mut line = crc32fast::Hasher::new();
@@ -141,9 +144,9 @@ fn cut(source: &dyn Source, span: &Span, average: u64) -> Result<Option<Vec<Piec
         piece.finalize_xof().fill(&mut hash);
         piece.reset();
         found.push(Piece { hash, end, lines });
-        found.len() <= MOST
+        found.len() < most
     };
-    let mut few = true;
+    let mut room = true;
     pieces(source, span.bytes.clone(), &mut |offset, bytes| {
         let mut done = 0; // bytes that are in `piece`
         let mut line_done = 0; // bytes that are in `line`
@@ -165,8 +168,8 @@ fn cut(source: &dyn Source, span: &Span, average: u64) -> Result<Option<Vec<Piec
                 piece.update(bytes.get(done..after).unwrap_or_default());
                 done = after;
                 begin = at;
-                few = end_piece(&mut piece, at, lines);
-                if !few {
+                room = end_piece(&mut piece, at, lines);
+                if !room {
                     return false;
                 }
             }
@@ -175,10 +178,11 @@ fn cut(source: &dyn Source, span: &Span, average: u64) -> Result<Option<Vec<Piec
         line.update(bytes.get(line_done..).unwrap_or_default());
         true
     })?;
-    if few && begin < span.bytes.end {
-        few = end_piece(&mut piece, span.bytes.end, span.lines.end);
+    if room && begin < span.bytes.end {
+        begin = span.bytes.end;
+        end_piece(&mut piece, begin, span.lines.end);
     }
-    Ok(few.then_some(found))
+    Ok((found, begin == span.bytes.end))
 }
 
 /// The span of some of the pieces of `whole`.
@@ -201,6 +205,19 @@ fn span_of(whole: &Span, pieces: &[Piece], range: &Range<u32>) -> Span {
 /// Takes each change; fails where it cannot be shown.
 type Out<'o> = &'o mut dyn FnMut(Change) -> Result<()>;
 
+/// How two sequences of pieces of a region differ.
+fn hunks(region: &Change, ours: &[Piece], theirs: &[Piece]) -> Vec<Change> {
+    let mut input = InternedInput::default();
+    input.update_before(ours.iter().map(|piece| piece.hash));
+    input.update_after(theirs.iter().map(|piece| piece.hash));
+    let diff = Diff::compute(Algorithm::Histogram, &input);
+    let hunks = diff.hunks().map(|hunk| Change {
+        a: span_of(&region.a, ours, &hunk.before),
+        b: span_of(&region.b, theirs, &hunk.after),
+    });
+    hunks.collect()
+}
+
 /// Hands on in order what has to be changed in one region. `coarser`: bytes of the pieces that it was found with.
 fn region(
     a: &dyn Source,
@@ -218,27 +235,55 @@ fn region(
     let longer = change.a.length().max(change.b.length());
     let average = (longer / PIECES).min(coarser / FINER);
     let average = if average < LINES { 0 } else { average };
-    let (Some(ours), Some(theirs)) = (cut(a, &change.a, average)?, cut(b, &change.b, average)?)
-    else {
-        return out(change);
-    };
-    let mut input = InternedInput::default();
-    input.update_before(ours.iter().map(|piece| piece.hash));
-    input.update_after(theirs.iter().map(|piece| piece.hash));
-    let diff = Diff::compute(Algorithm::Histogram, &input);
-    drop(input);
-    let found: Vec<Change> = diff
-        .hunks()
-        .map(|hunk| Change {
-            a: span_of(&change.a, &ours, &hunk.before),
-            b: span_of(&change.b, &theirs, &hunk.after),
-        })
-        .collect();
-    drop((ours, theirs, diff));
+    let (ours, all_ours) = cut(a, &change.a, average, MOST)?;
+    let (theirs, all_theirs) = cut(b, &change.b, average, MOST)?;
+    if !(all_ours && all_theirs) {
+        drop((ours, theirs));
+        return windows(a, b, change, out);
+    }
+    let found = hunks(&change, &ours, &theirs);
+    drop((ours, theirs));
     for change in found {
         region(a, b, change, average, out)?;
     }
     Ok(())
+}
+
+/// The same for a region of too many lines.
+fn windows(a: &dyn Source, b: &dyn Source, mut rest: Change, out: Out<'_>) -> Result<()> {
+    while !(rest.a.is_empty() || rest.b.is_empty()) {
+        let (ours, all_ours) = cut(a, &rest.a, 0, WINDOW)?;
+        let (theirs, all_theirs) = cut(b, &rest.b, 0, WINDOW)?;
+        let mut found = hunks(&rest, &ours, &theirs);
+        let end = |span: &Span, pieces: &[Piece]| {
+            let last = pieces.last();
+            last.map_or((span.bytes.end, span.lines.end), |last| {
+                (last.end, last.lines)
+            })
+        };
+        let mut next = [end(&rest.a, &ours), end(&rest.b, &theirs)];
+        let half = WINDOW as u64 / 2;
+        // What the windows end with may be the same as what follows, but then they have to get on.
+        let again = |last: &mut Change| {
+            let far = last.a.lines.start - rest.a.lines.start >= half
+                || last.b.lines.start - rest.b.lines.start >= half;
+            far && !(all_ours && all_theirs)
+                && [last.a.bytes.end, last.b.bytes.end] == next.map(|n| n.0)
+        };
+        if let Some(last) = found.pop_if(again) {
+            next = [last.a, last.b].map(|span| (span.bytes.start, span.lines.start));
+        }
+        for change in found {
+            out(change)?;
+        }
+        let [(a_at, a_line), (b_at, b_line)] = next;
+        (rest.a.bytes.start, rest.a.lines.start) = (a_at, a_line);
+        (rest.b.bytes.start, rest.b.lines.start) = (b_at, b_line);
+    }
+    if rest.a.is_empty() && rest.b.is_empty() {
+        return Ok(());
+    }
+    out(rest)
 }
 
 /// Hands on in order what has to be changed in `a` to get `b`. Between two changes there is at least one line.
@@ -248,8 +293,7 @@ pub(super) fn changes(a: &dyn Source, b: &dyn Source, out: Out<'_>) -> Result<()
     let suffix = suffix(a, b, a.size().min(b.size()) - begin)?;
     let span = |source: &dyn Source| -> Result<Span> {
         let bytes = begin..source.size() - suffix;
-        let mut count = 0;
-        let mut last = b'\n';
+        let (mut count, mut last) = (0, b'\n');
         pieces(source, bytes.clone(), &mut |_, piece| {
             count += memchr_iter(b'\n', piece).count() as u64;
             last = piece.last().copied().unwrap_or(last);
@@ -258,11 +302,27 @@ pub(super) fn changes(a: &dyn Source, b: &dyn Source, out: Out<'_>) -> Result<()
         let lines = prefix.lines..prefix.lines + count + u64::from(last != b'\n');
         Ok(Span { bytes, lines })
     };
+    let (a_span, b_span) = (span(a)?, span(b)?);
     let whole = Change {
-        a: span(a)?,
-        b: span(b)?,
+        a: a_span,
+        b: b_span,
     };
-    region(a, b, whole, u64::MAX, out)
+    // Windows may end with one change and begin with the next.
+    let mut waiting: Option<Change> = None;
+    region(a, b, whole, u64::MAX, &mut |next| {
+        let touches = |before: &mut Change| {
+            [before.a.bytes.end, before.b.bytes.end] == [next.a.bytes.start, next.b.bytes.start]
+        };
+        let next = match waiting.take_if(touches) {
+            Some(before) => Change {
+                a: join(&before.a, &next.a),
+                b: join(&before.b, &next.b),
+            },
+            None => next,
+        };
+        waiting.replace(next).map_or(Ok(()), &mut *out)
+    })?;
+    waiting.map_or(Ok(()), out)
 }
 
 /// All from the beginning of one to the end of the other.

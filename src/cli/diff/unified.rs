@@ -7,7 +7,7 @@ use crate::store::Result;
 /// Lines of context.
 const CONTEXT: u64 = 3;
 /// Most changes of a hunk; what comes after them is one change together with the last.
-const MOST: usize = 1 << 16;
+const MOST: usize = 1 << 19;
 
 /// Prints changes as they come.
 pub(super) struct Unified<'u> {
