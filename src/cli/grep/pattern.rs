@@ -1,4 +1,4 @@
-//! A regular expression as an automaton that goes through lines byte by byte, in memory that has a limit.
+//! A regular expression as an automaton that goes through lines byte by byte, in bounded memory.
 
 use memchr::memrchr;
 use regex_automata::hybrid::LazyStateID;
