@@ -104,21 +104,6 @@ impl Codec for Template {
         "template"
     }
 
-    /// Text, programs, and archives by tar. Much that is none of these gains as well, and some text does not: it is declined
-    /// by a sample.
-    fn suits(&self, head: &[u8]) -> bool {
-        if head.len() < super::HEAD || head.starts_with(b"%PDF") {
-            return false;
-        }
-        // A header of tar begins with a name and zeros.
-        let end = head
-            .iter()
-            .rposition(|byte| *byte != 0)
-            .map_or(0, |last| last + 1);
-        let name = head.get(..end).unwrap_or_default();
-        head.starts_with(b"\x7fELF") || is_text(name)
-    }
-
     fn encode(
         &self,
         content: &dyn Content,
@@ -154,21 +139,6 @@ impl Codec for Template {
     ) -> Result<Box<dyn Decoder + 'a>, CodecError> {
         Ok(Box::new(decode::Reader::open(settings, size, layers)?))
     }
-}
-
-/// Whether the bytes are UTF-8, as far as can be seen, with no control characters but those of text.
-fn is_text(bytes: &[u8]) -> bool {
-    let valid = match std::str::from_utf8(bytes) {
-        Ok(text) => text.len(),
-        // A character may be cut at the end.
-        Err(e) if e.error_len().is_none() => e.valid_up_to(),
-        Err(_) => return false,
-    };
-    let text = bytes.iter().take(valid);
-    valid > 0
-        && text
-            .copied()
-            .all(|byte| byte >= b' ' || matches!(byte, b'\t'..=b'\r' | 0x1b))
 }
 
 /// The hash of bytes as it is kept beside them.

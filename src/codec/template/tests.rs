@@ -235,32 +235,6 @@ fn what_does_not_gain_is_declined() {
     }
 }
 
-#[test]
-fn files_by_their_first_bytes() {
-    let mut tar = b"project-1.2/src/".to_vec();
-    tar.resize(64, 0);
-    let mut elf = b"\x7fELF\x02\x01\x01".to_vec();
-    elf.resize(64, 0);
-    let suited = [
-        prose(15, 64),
-        text(16, 64),
-        "Zwölf Boxkämpfer jagen Viktor quer über den großen Sylter Deich. "
-            .repeat(2)
-            .into_bytes()[..64]
-            .to_vec(),
-        tar,
-        elf,
-    ];
-    for head in suited {
-        assert!(Template.suits(&head), "{head:?}");
-    }
-    let mut pdf = b"%PDF-1.4\n".to_vec();
-    pdf.resize(64, b' ');
-    for head in [random(17, 64), vec![0; 64], pdf, prose(15, 63), Vec::new()] {
-        assert!(!Template.suits(&head), "{head:?}");
-    }
-}
-
 /// A content that is one byte, without its memory.
 struct Constant(u64, u8);
 
