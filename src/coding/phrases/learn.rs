@@ -186,14 +186,14 @@ fn expand(rules: &Rules) -> Symbols {
 }
 
 impl Symbols {
-    /// Prices of symbols by their counts alone.
+    /// Prices of symbols by their counts alone: all have one token.
     fn prices(&self, distances: [u32; DISTANCES]) -> Prices {
-        let each = |token| Symbol { token, bits: 0 };
+        let each = |bits| Symbol { token: 0, bits };
         Prices {
-            symbols: (0..small(self.counts.len())).map(each).collect(),
+            symbols: count_prices(&self.counts).into_iter().map(each).collect(),
             contexts: Vec::new(),
-            tokens: count_prices(&self.counts),
-            width: self.counts.len(),
+            tokens: vec![0],
+            width: 1,
             escapes: Vec::new(),
             distances,
         }

@@ -3,7 +3,7 @@
 use super::Damaged;
 use super::buckets::DISTANCES;
 use super::parse::{MATCHES, PHRASES};
-use super::text::{Strings, at, common};
+use super::text::{self, Strings, at, common};
 use crate::coding::model::{Coder, Table};
 use crate::coding::rans;
 
@@ -27,8 +27,10 @@ pub(super) const MOST_PHRASES: usize = (1 << 17) - PHRASES;
 pub(super) const GROUP_BITS: u32 = 11;
 /// The token of a byte or match that has none.
 pub(super) const NO_TOKEN: u16 = u16::MAX;
-/// Tables by hashes of bytes: 2^12 of them, and one for each byte before.
-const HASHED: usize = 1 << 12;
+/// Bits of the hash of the bytes before a byte.
+const BYTES_BITS: u32 = 12;
+/// Bits of the hash of the bytes that a symbol's place depends on.
+const PLACE_BITS: u32 = 10;
 
 /// All that a dictionary states.
 #[derive(Debug, Clone, Default)]
@@ -88,10 +90,30 @@ fn byte<C: Coder>(
     u8::try_from(high << 4 | low).map_err(|_| BROKEN)
 }
 
-fn hash(bytes: [u8; 3]) -> usize {
-    let [a, b, c] = bytes;
+/// A number up to 255, mostly below 15.
+fn number<C: Coder>(
+    coder: &mut C,
+    a: &mut [Table; 17],
+    b: &mut [Table; 17],
+    value: u8,
+) -> Result<u8, Damaged> {
+    let [a_first, a_rest @ ..] = a;
+    let [b_first, b_rest @ ..] = b;
+    let first = symbol(coder, a_first, b_first, u32::from(value.min(15)));
+    if first < 15 {
+        return u8::try_from(first).map_err(|_| BROKEN);
+    }
+    let over = u32::from(value.saturating_sub(15));
+    let [a, a_low, ..] = a_rest;
+    let [b, b_low, ..] = b_rest;
+    let high = symbol(coder, a, b, over >> 4);
+    let low = symbol(coder, a_low, b_low, over & 15);
+    u8::try_from((high << 4 | low) + 15).map_err(|_| Damaged("a dictionary's number is too large"))
+}
+
+fn hash([a, b, c]: [u8; 3], bits: u32) -> usize {
     let all = u32::from_le_bytes([a, b, c, 0]);
-    (all.wrapping_mul(0x9e37_79b1) >> 20) as usize
+    (all.wrapping_mul(0x9e37_79b1) >> (32 - bits)) as usize
 }
 
 fn tail(phrase: &[u8]) -> (u8, u8) {
@@ -284,7 +306,36 @@ struct PhraseTables {
     rest: [Tables; 2],
     first: [Tables; 2],
     bytes: [Tables; 2],
+    recent: Recent,
+    /// How many bytes are as they were, by how it went before in this phrase and how many there may be.
+    same: Vec<Table>,
+    spare: Table,
 }
+
+/// Where four bytes were last.
+#[derive(Debug)]
+struct Recent(Vec<u32>);
+
+impl Recent {
+    fn slot(four: [u8; 4]) -> usize {
+        (u32::from_le_bytes(four).wrapping_mul(0x9e37_79b1) >> 18) as usize
+    }
+
+    /// What followed `four` in `bytes`.
+    fn after<'a>(&self, bytes: &'a [u8], four: [u8; 4]) -> Option<&'a [u8]> {
+        let next = at(&self.0, Self::slot(four)) as usize;
+        let (before, after) = bytes.split_at_checked(next)?;
+        (before.ends_with(&four) && !after.is_empty()).then_some(after)
+    }
+
+    fn add(&mut self, four: [u8; 4], next: usize) {
+        if let Some(slot) = self.0.get_mut(Self::slot(four)) {
+            *slot = text::small(next);
+        }
+    }
+}
+
+const WRONG_COPY: Damaged = Damaged("a dictionary's phrase copies too much");
 
 impl PhraseTables {
     fn new() -> Self {
@@ -292,7 +343,10 @@ impl PhraseTables {
             shared: [Tables::new(LONGEST + 1), Tables::new(1)],
             rest: [Tables::new(LONGEST + 1), Tables::new(1)],
             first: [Tables::new(256), Tables::new(256)],
-            bytes: [Tables::new(HASHED), Tables::new(256)],
+            bytes: [Tables::new(1 << BYTES_BITS), Tables::new(256)],
+            recent: Recent(vec![0; 1 << 14]),
+            same: vec![Table::default(); 3 * 16],
+            spare: Table::default(),
         }
     }
 
@@ -306,13 +360,13 @@ impl PhraseTables {
         let before = phrases.get(phrases.len().wrapping_sub(1));
         let shared = u8::try_from(common(before, phrase)).unwrap_or(0);
         let [a, b] = &mut self.shared;
-        let shared = usize::from(byte(coder, a.get(before.len())?, b.get(0)?, shared)?);
+        let shared = usize::from(number(coder, a.get(before.len())?, b.get(0)?, shared)?);
         if shared > before.len() {
             return Err(Damaged("a dictionary's phrase shares too much"));
         }
         let [a, b] = &mut self.rest;
         let rest = u8::try_from(phrase.len().saturating_sub(shared)).unwrap_or(0);
-        let rest = usize::from(byte(coder, a.get(shared)?, b.get(0)?, rest)?);
+        let rest = usize::from(number(coder, a.get(shared)?, b.get(0)?, rest)?);
         if rest == 0 || !(2..=LONGEST).contains(&(shared + rest)) {
             return Err(Damaged("a dictionary's phrase has a wrong length"));
         }
@@ -320,28 +374,59 @@ impl PhraseTables {
         let place = read.get_mut(..shared).ok_or(BROKEN)?;
         place.copy_from_slice(before.get(..shared).ok_or(BROKEN)?);
         let parted = before.get(shared).copied();
-        let (mut two, mut one) = tail(place);
+        let end = shared + rest;
         let mut place = shared;
-        for number in 0..rest {
-            let value = at(phrase, place);
-            let [a, b] = if number == 0 {
-                &mut self.first
-            } else {
-                &mut self.bytes
-            };
-            let narrow = match (number, parted) {
-                (0, parted) => usize::from(parted.unwrap_or(0)),
-                _ => hash([one, two, 0]),
-            };
-            let value = byte(coder, a.get(narrow)?, b.get(usize::from(one))?, value)?;
-            if number == 0 && parted.is_some_and(|parted| value <= parted) {
-                return Err(Damaged("a dictionary's phrases are not in order"));
+        let mut luck = 0;
+        while place < end {
+            let done = read.get(..place).ok_or(BROKEN)?;
+            if place > shared
+                && let Some(four) = done.last_chunk()
+                && let Some(likely) = self.recent.after(phrases.all(), *four)
+            {
+                // As many bytes as go on like there, 15 at most.
+                let most = (end - place).min(15);
+                let likely = likely.get(..most).unwrap_or(likely);
+                let behind = phrase.get(place..).unwrap_or_default();
+                let same = text::small(common(behind, likely));
+                let table = self.same.get_mut(luck * 16 + most).ok_or(BROKEN)?;
+                let same = coder.symbol(table, &mut self.spare, same) as usize;
+                let copied = likely.get(..same).ok_or(WRONG_COPY)?;
+                let to = read.get_mut(place..place + same).ok_or(WRONG_COPY)?;
+                to.copy_from_slice(copied);
+                place += same;
+                luck = 1 + usize::from(same > 3);
+                if same == most {
+                    continue;
+                }
             }
+            let (two, one) = tail(read.get(..place).ok_or(BROKEN)?);
+            let value = at(phrase, place);
+            let value = if place == shared {
+                let [a, b] = &mut self.first;
+                let narrow = a.get(usize::from(parted.unwrap_or(0)))?;
+                let value = byte(coder, narrow, b.get(usize::from(one))?, value)?;
+                if parted.is_some_and(|parted| value <= parted) {
+                    return Err(Damaged("a dictionary's phrases are not in order"));
+                }
+                value
+            } else {
+                let [a, b] = &mut self.bytes;
+                let narrow = a.get(hash([one, two, 0], BYTES_BITS))?;
+                byte(coder, narrow, b.get(usize::from(one))?, value)?
+            };
             *read.get_mut(place).ok_or(BROKEN)? = value;
-            (two, one) = (one, value);
             place += 1;
         }
-        phrases.push_onto(shared, read.get(shared..place).ok_or(BROKEN)?);
+        phrases.push_onto(shared, read.get(shared..end).ok_or(BROKEN)?);
+        let start = phrases.size() - end;
+        let fours = read
+            .get(..end)
+            .unwrap_or_default()
+            .windows(4)
+            .zip(start + 4..);
+        for (four, next) in fours.skip((shared + 1).saturating_sub(4)) {
+            self.recent.add(*four.first_chunk().ok_or(BROKEN)?, next);
+        }
         Ok(shared)
     }
 }
@@ -357,9 +442,9 @@ struct PlaceTables {
 impl PlaceTables {
     fn new() -> Self {
         Self {
-            class: [Tables::new(HASHED), Tables::new(257)],
+            class: [Tables::new(1 << PLACE_BITS), Tables::new(257)],
             index: [Tables::new(CLASSES * 16), Tables::new(CLASSES)],
-            context: [Tables::new(HASHED), Tables::new(257)],
+            context: [Tables::new(1 << PLACE_BITS), Tables::new(257)],
         }
     }
 
@@ -375,7 +460,7 @@ impl PlaceTables {
         let second = at(string, 1);
         let of_before = u8::try_from(if shared > 1 { before } else { 63 }).unwrap_or(0);
         let [a, b] = &mut self.class;
-        let narrow = a.get(hash([at(string, 0), second, of_before]))?;
+        let narrow = a.get(hash([at(string, 0), second, of_before], PLACE_BITS))?;
         let class = u8::try_from(class).unwrap_or(0);
         byte(coder, narrow, b.get(first)?, class).map(usize::from)
     }
@@ -391,7 +476,7 @@ impl PlaceTables {
         let [a, b] = &mut self.index;
         let narrow = a.get(class * 16 + length.min(15))?;
         let index = u8::try_from(index).unwrap_or(0);
-        byte(coder, narrow, b.get(class)?, index)
+        number(coder, narrow, b.get(class)?, index)
     }
 
     /// The context that `string` leaves behind, by its last bytes.
@@ -404,6 +489,11 @@ impl PlaceTables {
         let last = string.last().map_or(256, |&last| usize::from(last));
         let (two, one) = tail(string);
         let [a, b] = &mut self.context;
-        byte(coder, a.get(hash([one, two, 1]))?, b.get(last)?, context)
+        byte(
+            coder,
+            a.get(hash([one, two, 1], PLACE_BITS))?,
+            b.get(last)?,
+            context,
+        )
     }
 }

@@ -216,6 +216,9 @@ pub(super) struct Reader {
     bytes: Vec<u8>,
 }
 
+/// A unit's bits and the bytes that they are to fill.
+pub(super) type Coded<'a, 'b> = (&'a [u8], &'b mut [u8]);
+
 /// One unit that is being read.
 struct Lane<'a> {
     x: u64,
@@ -264,6 +267,12 @@ impl<'a> Lane<'a> {
             self.x = x << 32 | u64::from(u32::from_le_bytes(*word));
             self.next += 1;
         }
+    }
+
+    /// Whether any phrase still fits.
+    #[inline]
+    fn is_far(&self, unit: &[u8]) -> bool {
+        self.place + LONGEST <= unit.len()
     }
 
     fn is_done(&self) -> bool {
@@ -364,12 +373,62 @@ impl Reader {
         if coded.len() >= unit.len() {
             return plain(coded, unit);
         }
+        self.finish(&mut Lane::new(coded)?, unit)
+    }
+
+    /// Reads four units at once: while one waits for its tables, the others go on.
+    pub(super) fn read_four(&self, units: &mut [Coded<'_, '_>; 4]) -> Result<(), Damaged> {
+        if units.iter().any(|(coded, unit)| coded.len() >= unit.len()) {
+            return units
+                .iter_mut()
+                .try_for_each(|(coded, unit)| self.read(coded, unit));
+        }
+        let [(coded_a, a), (coded_b, b), (coded_c, c), (coded_d, d)] = units;
+        let mut lanes = (
+            Lane::new(coded_a)?,
+            Lane::new(coded_b)?,
+            Lane::new(coded_c)?,
+            Lane::new(coded_d)?,
+        );
+        while lanes.0.is_far(a) && lanes.1.is_far(b) && lanes.2.is_far(c) && lanes.3.is_far(d) {
+            self.step::<true>(&mut lanes.0, a)?;
+            self.step::<true>(&mut lanes.1, b)?;
+            self.step::<true>(&mut lanes.2, c)?;
+            self.step::<true>(&mut lanes.3, d)?;
+        }
+        self.finish(&mut lanes.0, a)?;
+        self.finish(&mut lanes.1, b)?;
+        self.finish(&mut lanes.2, c)?;
+        self.finish(&mut lanes.3, d)
+    }
+
+    /// Reads the first `end` bytes of a unit, or some more.
+    pub(super) fn read_until(
+        &self,
+        coded: &[u8],
+        unit: &mut [u8],
+        end: usize,
+    ) -> Result<(), Damaged> {
+        if coded.len() >= unit.len() || end >= unit.len() {
+            return self.read(coded, unit);
+        }
         let mut lane = Lane::new(coded)?;
-        while lane.place + LONGEST <= unit.len() {
+        while lane.place < end && lane.is_far(unit) {
             self.step::<true>(&mut lane, unit)?;
         }
-        while lane.place < unit.len() {
+        while lane.place < end {
             self.step::<false>(&mut lane, unit)?;
+        }
+        Ok(())
+    }
+
+    /// Reads what is left of a unit.
+    fn finish(&self, lane: &mut Lane<'_>, unit: &mut [u8]) -> Result<(), Damaged> {
+        while lane.is_far(unit) {
+            self.step::<true>(lane, unit)?;
+        }
+        while lane.place < unit.len() {
+            self.step::<false>(lane, unit)?;
         }
         if lane.is_done() { Ok(()) } else { Err(WRONG) }
     }

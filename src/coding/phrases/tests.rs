@@ -112,6 +112,18 @@ fn round_trip(content: &[u8], effort: Effort) -> Option<usize> {
     for (coded, unit) in learned.units.iter().zip(content.chunks(UNIT)) {
         assert_eq!(decoded(&dictionary, coded, unit.len()).unwrap(), unit);
     }
+    for (coded, unit) in learned.units.iter().zip(content.chunks(UNIT)).take(5) {
+        for end in [0, 1, unit.len() / 3, unit.len() - 1, unit.len(), UNIT + 1] {
+            let mut read = vec![0; unit.len()];
+            dictionary.decode_until(coded, &mut read, end).unwrap();
+            assert!(read.iter().zip(unit).take(end).all(|(a, b)| a == b));
+        }
+    }
+    let mut all = vec![0; content.len()];
+    let coded = learned.units.iter().map(Vec::as_slice);
+    let mut units: Vec<_> = coded.zip(all.chunks_mut(UNIT)).collect();
+    dictionary.decode_all(&mut units).unwrap();
+    assert!(all == content);
     for unit in content.chunks(UNIT).take(3) {
         let coded = dictionary.encode(unit);
         assert!(coded.len() <= unit.len());
@@ -213,10 +225,10 @@ fn the_same_content_gives_the_same_bytes() {
     let learned = learn(&content, Effort::Full, &|| false).unwrap();
     let mut all = learned.dictionary.to_bytes();
     all.extend(learned.units.into_iter().flatten());
-    all.extend(learned.dictionary.encode(&source()[..UNIT]));
+    all.extend(learned.dictionary.encode(&text(UNIT, 24)));
     assert_eq!(
         Digest::of(&all).to_string(),
-        "a9a043e1c56da5d88deb21b5dbb0517381456b5edab0e37a2b78cdf05c02de3a"
+        "d477b06db875a8c0260b9f84a9cc6c5ee9d9c1f558c001effec773501b68ab4d"
     );
 }
 
@@ -277,7 +289,7 @@ fn damaged_dictionaries_and_units_are_refused_or_read_as_something() {
             read += 1;
             assert!(dictionary.memory() <= 16 << 20);
             for coded in &learned.units {
-                _ = decoded(&dictionary, coded, UNIT);
+                drop(decoded(&dictionary, coded, UNIT));
             }
         }
     }
@@ -286,6 +298,15 @@ fn damaged_dictionaries_and_units_are_refused_or_read_as_something() {
     for i in 0..20_000 {
         let number = i % learned.units.len();
         let coded = mutated(&learned.units[number], &mut draw);
+        if i < 1000 {
+            let mut units = vec![vec![0; UNIT]; 4];
+            let mut four: Vec<_> = units
+                .iter_mut()
+                .map(|unit| (coded.as_slice(), unit.as_mut_slice()))
+                .collect();
+            let all = learned.dictionary.decode_all(&mut four);
+            assert_eq!(all, decoded(&learned.dictionary, &coded, UNIT).map(|_| ()));
+        }
         if coded == learned.units[number] {
             continue;
         }
@@ -295,7 +316,8 @@ fn damaged_dictionaries_and_units_are_refused_or_read_as_something() {
     assert!(right < 200, "seed {seed}: {right} of 20000 were read");
     for _ in 0..5000 {
         let coded = random(draw() as usize % 3000, draw() | 1);
-        _ = decoded(&learned.dictionary, &coded, draw() as usize % (UNIT + 1));
-        _ = Dictionary::parse(&coded);
+        let size = draw() as usize % (UNIT + 1);
+        drop(decoded(&learned.dictionary, &coded, size));
+        drop(Dictionary::parse(&coded));
     }
 }

@@ -30,6 +30,11 @@ impl Strings {
         self.bytes.len()
     }
 
+    /// The bytes of all of them.
+    pub(super) fn all(&self) -> &[u8] {
+        &self.bytes
+    }
+
     /// String `i`; empty where there is none.
     #[inline]
     pub(super) fn get(&self, i: usize) -> &[u8] {
