@@ -5,13 +5,15 @@
 ///
 /// | byte of the operand | before | after |
 /// |---|---|---|
-/// | 0 | bits 0 to 7 of the distance | bits 16 to 23 of the target |
-/// | 1 | bits 8 to 15 | bits 8 to 15 |
-/// | 2 | bits 16 to 23 | bits 0 to 7 |
-/// | 3 | `00` or `FF`, the sign | the same of bit 24 of the target |
+/// | 0 | bits 0 to 7 of the distance | `00` or `FF`, of bit 24 of the target |
+/// | 1 | bits 8 to 15 | bits 16 to 23 of the target |
+/// | 2 | bits 16 to 23 | bits 8 to 15 |
+/// | 3 | `00` or `FF`, the sign | bits 0 to 7 |
 ///
-/// A target is the distance and the position behind the operand, modulo 2^25. Operands with another byte 3 stay as they
-/// are, and the next branch may begin with that byte. So no byte that decides is ever changed: any bytes come back.
+/// A target is the distance and the position behind the operand, modulo 2^25. Operands with another byte 3 are no
+/// distances. Where their byte 0 is `00` or `FF`, so that they would look like targets, bytes 0 and 3 change places; other ones
+/// stay as they are, and the next branch may begin with their byte 3. So whatever decides is seen by both directions:
+/// any bytes come back.
 pub fn x86(unit: &mut [u8], position: u64, forward: bool) {
     let mut place = 0;
     while let Some(rest) = unit.get_mut(place..) {
@@ -24,28 +26,41 @@ pub fn x86(unit: &mut [u8], position: u64, forward: bool) {
                 continue;
             }
         };
-        let Some([a, b, c, sign]) = behind.first_chunk_mut::<4>() else {
+        let Some(operand) = behind.first_chunk_mut::<4>() else {
             return;
         };
-        if !matches!(sign, 0 | 0xff) {
-            place += opcode + 3;
-            continue;
-        }
+        let [first, second, third, last] = *operand;
         place += opcode + 4;
         let behind = u32::try_from(position.wrapping_add(place as u64) & 0x01ff_ffff).unwrap_or(0);
-        let number = if forward {
-            u32::from_le_bytes([*a, *b, *c, *sign]).wrapping_add(behind)
+        let (decides, other) = if forward {
+            (last, first)
         } else {
-            u32::from_le_bytes([*c, *b, *a, *sign]).wrapping_sub(behind)
+            (first, last)
         };
-        let [low, middle, high, top] = number.to_le_bytes();
-        *sign = if top & 1 == 1 { 0xff } else { 0 };
-        (*a, *b, *c) = if forward {
-            (high, middle, low)
+        if is_sign(decides) {
+            let number = if forward {
+                u32::from_le_bytes(*operand).wrapping_add(behind)
+            } else {
+                u32::from_le_bytes([last, third, second, first]).wrapping_sub(behind)
+            };
+            let [low, middle, high, top] = number.to_le_bytes();
+            let sign = if top & 1 == 1 { 0xff } else { 0 };
+            *operand = if forward {
+                [sign, high, middle, low]
+            } else {
+                [low, middle, high, sign]
+            };
+        } else if is_sign(other) {
+            *operand = [last, second, third, first];
         } else {
-            (low, middle, high)
-        };
+            place -= 1;
+        }
     }
+}
+
+/// Whether a byte may be the sign of a distance.
+fn is_sign(byte: u8) -> bool {
+    matches!(byte, 0 | 0xff)
 }
 
 #[cfg(test)]
@@ -98,7 +113,7 @@ mod tests {
             code[at + 1..at + 5].copy_from_slice(&distance.to_le_bytes());
         }
         x86(&mut code, 0, true);
-        let call = [0xe8, 0, 0x03, 0xe8, 0];
+        let call = [0xe8, 0, 0, 0x03, 0xe8];
         for at in [0, 20, 40] {
             assert_eq!(code[at..at + 5], call);
         }
