@@ -282,7 +282,7 @@ const ALL: &[&dyn Codec] = &[
     &template::Template,
 ];
 
-/// All codecs, and in tests one for them.
+/// All codecs, and in tests those for them first, whose files would suit others as well.
 fn all() -> impl Iterator<Item = &'static dyn Codec> {
     let more: &[&'static dyn Codec] = &[
         #[cfg(test)]
@@ -290,7 +290,7 @@ fn all() -> impl Iterator<Item = &'static dyn Codec> {
         #[cfg(test)]
         &testing::Rows,
     ];
-    ALL.iter().chain(more).copied()
+    more.iter().chain(ALL).copied()
 }
 
 #[cfg(test)]
