@@ -1,7 +1,9 @@
 //! Decoding: extents of the content, and the notes that they show.
 
+use std::num::NonZero;
 use std::ops::Range;
 use std::sync::Arc;
+use std::thread;
 
 use super::extents::{Run, Runs};
 use super::index::Index;
@@ -13,6 +15,10 @@ use crate::format::Layers;
 
 /// Blocks of extents that are kept for later reads, 16 KiB each.
 const BLOCKS: usize = 64;
+/// Bytes of a read that are worth a thread of their own.
+const PART: usize = 256 << 10;
+/// Threads for one read at most.
+const THREADS: usize = 4;
 
 /// A `template` object, open for reading.
 #[derive(Debug)]
@@ -73,6 +79,38 @@ impl<'a> Reader<'a> {
             .ok_or_else(|| bad(format_args!("no extent at {offset}")))
     }
 
+    /// Fills `buf` in so many parts at a time.
+    fn parts(&self, offset: u64, buf: &mut [u8], parts: usize) -> Result<(), CodecError> {
+        if parts < 2 {
+            return self.part(offset, buf);
+        }
+        // Cut between units, so that none is decoded twice.
+        let middle = offset + buf.len() as u64 / 2;
+        let middle = self.segment(middle).start.max(offset);
+        let cut = usize::try_from(middle - offset).unwrap_or(usize::MAX);
+        let (first, second) = buf.split_at_mut(cut.min(buf.len()));
+        thread::scope(|scope| {
+            let second = scope.spawn(move || self.parts(middle, second, parts / 2));
+            self.parts(offset, first, parts - parts / 2)?;
+            let done = second.join();
+            done.unwrap_or_else(|_| Err(bad(format_args!("the decoder failed"))))
+        })
+    }
+
+    /// Fills `buf` from byte `offset` on.
+    fn part(&self, offset: u64, buf: &mut [u8]) -> Result<(), CodecError> {
+        let (mut at, mut rest) = (offset, buf);
+        while !rest.is_empty() {
+            let (notes, range) = self.stretch(at)?;
+            let left = usize::try_from(range.end - at).unwrap_or(usize::MAX);
+            let (piece, after) = rest.split_at_mut(left.min(rest.len()));
+            self.notes.read(notes, at, piece)?;
+            at += piece.len() as u64;
+            rest = after;
+        }
+        Ok(())
+    }
+
     /// Where byte `offset` lies in the notes, and the range of content around it that is one stretch of them.
     fn stretch(&self, offset: u64) -> Result<(u64, Range<u64>), CodecError> {
         Ok(match self.run(offset)? {
@@ -95,15 +133,11 @@ impl Decoder for Reader<'_> {
                 self.size
             )));
         }
-        let (mut at, mut rest) = (offset, buf);
-        while !rest.is_empty() {
-            let (notes, range) = self.stretch(at)?;
-            let left = usize::try_from(range.end - at).unwrap_or(usize::MAX);
-            let (piece, after) = rest.split_at_mut(left.min(rest.len()));
-            self.notes.read(notes, at, piece)?;
-            at += piece.len() as u64;
-            rest = after;
-        }
+        let parts = match buf.len() / PART {
+            0 | 1 => 1,
+            parts => parts.min(thread::available_parallelism().map_or(1, NonZero::get)),
+        };
+        self.parts(offset, buf, parts.min(THREADS))?;
         Ok(Quality::Exact)
     }
 

@@ -31,6 +31,8 @@ pub(super) struct Notes<'a> {
     layers: Box<dyn Layers + 'a>,
     pub(super) index: Index,
     dictionaries: Recent<Dictionary>,
+    /// Held while a dictionary is read, so that one is not read twice at a time.
+    learning: Mutex<()>,
     tables: Recent<Vec<Entry>>,
     units: Recent<Vec<u8>>,
     spare: Mutex<Vec<Scratch>>,
@@ -83,6 +85,7 @@ impl<'a> Notes<'a> {
             layers,
             index,
             dictionaries: Recent::new(DICTIONARIES),
+            learning: Mutex::new(()),
             tables: Recent::new(TABLES),
             units: Recent::new(UNITS),
             spare: Mutex::new(Vec::new()),
@@ -278,6 +281,10 @@ impl<'a> Notes<'a> {
     /// The dictionary of a pack.
     fn dictionary(&self, span: &Span<'_>) -> Result<Arc<Dictionary>, CodecError> {
         let number = span.pack_number as u64;
+        if let Some(dictionary) = self.dictionaries.get(number) {
+            return Ok(dictionary);
+        }
+        let _turn = self.learning.lock();
         if let Some(dictionary) = self.dictionaries.get(number) {
             return Ok(dictionary);
         }
