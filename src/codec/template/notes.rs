@@ -192,22 +192,29 @@ impl<'a> Notes<'a> {
         self.layers
             .read_at(0, span.group.start + u64::from(start), &mut coded)?;
         let dictionary = self.dictionary(span)?;
-        let mut rest = coded.as_slice();
         let (out, _) = out.split_at_mut(length);
+        let mut rest = coded.as_slice();
+        let mut units: Vec<_> = entries
+            .clone()
+            .zip(out.chunks_mut(UNIT))
+            .map(|(entry, unit)| {
+                let (bytes, after) = rest.split_at(rest.len().min(entry.length as usize));
+                rest = after;
+                (bytes, unit)
+            })
+            .collect();
+        dictionary.decode(&mut units, content, scratch)?;
         let mut done = 0;
-        for (entry, unit) in entries.zip(out.chunks_mut(UNIT)) {
-            let (bytes, after) = rest.split_at(rest.len().min(entry.length as usize));
-            rest = after;
-            let at = content + done as u64;
-            decode(
-                &dictionary,
-                entry,
-                bytes,
-                span.place + done,
-                at,
-                unit,
-                scratch,
-            )?;
+        for (entry, (_, unit)) in entries.zip(units) {
+            if entry.filtered {
+                phrases::x86(unit, (span.place + done) as u64, false);
+            }
+            if proof(unit) != entry.proof {
+                return Err(CodecError::Mismatch {
+                    offset: content + done as u64,
+                    length: unit.len() as u64,
+                });
+            }
             done += unit.len();
         }
         scratch.coded = coded;
@@ -319,52 +326,50 @@ fn number_of(number: u64) -> usize {
     usize::try_from(number).unwrap_or(usize::MAX)
 }
 
-/// Decodes a unit that lies at `place` in its pack, and proves it.
-fn decode(
-    dictionary: &Dictionary,
-    entry: &Entry,
-    coded: &[u8],
-    place: usize,
-    content: u64,
-    unit: &mut [u8],
-    scratch: &mut Scratch,
-) -> Result<(), CodecError> {
-    let wrong = || bad(format_args!("the unit at {content}"));
-    if coded.is_empty() {
-        unit.fill(0);
-    } else if coded.len() == unit.len() {
-        unit.copy_from_slice(coded);
-    } else {
-        match dictionary {
-            Dictionary::Phrases(phrases) => phrases.decode(coded, unit).map_err(|_| wrong())?,
-            Dictionary::None | Dictionary::Zstd(_) => {
-                scratch.frame.clear();
-                scratch.frame.extend_from_slice(&MAGIC);
-                scratch.frame.extend_from_slice(coded);
-                // The slice bounds what zstd writes, whatever the frame says.
-                let written = match dictionary {
-                    Dictionary::Zstd(prepared) => {
-                        let frame = &scratch.frame;
-                        scratch.zstd.decompress_using_ddict(unit, frame, prepared)
-                    }
-                    _ => scratch.zstd.decompress(unit, &scratch.frame),
-                };
-                if written.map_err(|_| wrong())? != unit.len() {
-                    return Err(wrong());
+impl Dictionary {
+    /// Decodes units, which the content shows from `content` on.
+    fn decode(
+        &self,
+        units: &mut [(&[u8], &mut [u8])],
+        content: u64,
+        scratch: &mut Scratch,
+    ) -> Result<(), CodecError> {
+        let wrong = || bad(format_args!("units from {content} on"));
+        let mut phrased = Vec::new();
+        for (coded, unit) in units {
+            if coded.is_empty() {
+                unit.fill(0);
+                continue;
+            }
+            if coded.len() == unit.len() {
+                unit.copy_from_slice(coded);
+                continue;
+            }
+            let prepared = match self {
+                Self::Phrases(_) => {
+                    phrased.push((*coded, &mut **unit));
+                    continue;
                 }
+                Self::Zstd(prepared) => Some(prepared),
+                Self::None => None,
+            };
+            scratch.frame.clear();
+            scratch.frame.extend_from_slice(&MAGIC);
+            scratch.frame.extend_from_slice(coded);
+            let (zstd, frame) = (&mut scratch.zstd, &scratch.frame);
+            // The slice bounds what zstd writes, whatever the frame says.
+            let written = match prepared {
+                Some(prepared) => zstd.decompress_using_ddict(*unit, frame, prepared),
+                None => zstd.decompress(*unit, frame),
+            };
+            if written.map_err(|_| wrong())? != unit.len() {
+                return Err(wrong());
             }
         }
-    }
-    if entry.filtered {
-        phrases::x86(unit, place as u64, false);
-    }
-    if proof(unit) == entry.proof {
-        Ok(())
-    } else {
-        Err(CodecError::Mismatch {
-            offset: content,
-            length: unit.len() as u64,
-        })
+        match self {
+            Self::Phrases(phrases) => phrases.decode_all(&mut phrased).map_err(|_| wrong()),
+            Self::None | Self::Zstd(_) => Ok(()),
+        }
     }
 }
 
