@@ -1,4 +1,4 @@
-//! Content cut into chunks where the content itself says so, so that equal stretches give equal chunks.
+//! Content cut into chunks where the content itself says so: equal stretches give equal chunks.
 
 use std::io;
 
