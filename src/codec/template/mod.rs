@@ -1,4 +1,4 @@
-//! The template codec: files with repetition, kept so that any range is read without expanding the rest.
+//! The template codec: files with repetition, any range of which is read without the rest.
 //!
 //! # Terms
 //! Content that repeats is written down once: the *notes* are what the content shows for the first time, in its order, and
