@@ -56,16 +56,14 @@ pub(super) struct Unit {
     pub(super) proof: Proof,
 }
 
-/// The zstd level. Measured on units with the dictionary of their pack, % of the original at MB/s on one busy core, and
-/// phrases beside them:
+/// The zstd level. Whole files in % of the original at MB/s of one core of a busy machine, with phrases but for `fast`;
+/// in brackets what zstd alone makes of them:
 ///
 /// | effort | level | text | logs | source |
 /// |---|---|---|---|---|
-/// | fast | 6 | 37.6 % at 8.6 | 8.1 % at 19 | 15.0 % at 25 |
-/// | normal | 12 | 35.6 % at 7.1 | 7.6 % at 11 | 14.4 % at 10 |
-/// | | phrases | 24.1 % at 3.3 | 7.2 % at 3.5 | 11.5 % at 3.3 |
-/// | archive | 19 | 34.3 % at 3.7 | 6.9 % at 3.4 | 13.7 % at 4.5 |
-/// | | all phrases | 23.3 % at 1.3 | 7.0 % at 2 | 10.9 % at 1.5 |
+/// | fast | 6 | 37.6 % at 23 | 8.1 % at 35 | 15.0 % at 40 |
+/// | normal | 12 | 24.1 % at 3.8 (35.6 %) | 7.0 % at 4.8 (7.6 %) | 11.4 % at 3.6 (14.4 %) |
+/// | archive | 19 | 23.3 % at 1.6 (34.3 %) | 6.7 % at 2.1 (6.9 %) | 10.7 % at 1.6 (13.7 %) |
 fn level(effort: Effort) -> i32 {
     match effort {
         Effort::Fast => 6,
