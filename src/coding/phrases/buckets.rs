@@ -1,4 +1,4 @@
-//! Lengths and distances of matches in buckets: small ones alone, then two buckets to a power of two.
+//! Lengths and distances of matches in buckets: small ones alone, two to a power of two from there.
 
 /// Lengths of a match begin here.
 pub(super) const SHORTEST: u32 = 3;

@@ -1,4 +1,4 @@
-//! Classes of symbols: contexts by what follows them, token classes by what they follow, and groups of like frequency.
+//! Classes of symbols: contexts by what follows, tokens by what they follow, groups by frequency.
 //!
 //! Alternating assignment: each symbol moves to the class under which the pairs it is in cost least, with the other side
 //! held still. Sums are `f32` by additions and multiplications alone, in one order, so that they are the same everywhere.

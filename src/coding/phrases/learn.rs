@@ -1,4 +1,4 @@
-//! Learning: rules by Re-Pair, phrases that are worth their place by parsing, classes, and the units' bits.
+//! Learning: rules by Re-Pair, phrases that are worth their place, classes, and the units' bits.
 
 use std::ops::ControlFlow;
 

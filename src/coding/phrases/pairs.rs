@@ -1,4 +1,4 @@
-//! Re-Pair in batches: the pairs of symbols that save most become symbols, until none saves anything.
+//! Re-Pair in batches: the pairs of symbols that save most become symbols, until none saves.
 //!
 //! Source: N. J. Larsson and A. Moffat, "Offline dictionary-based compression", DCC 1999. Taking one pair at a time needs
 //! lists of all occurrences, 20 bytes and more per byte; here each round counts all pairs in a hash table and

@@ -1,4 +1,4 @@
-//! The cheapest way to write a unit as bytes, phrases and matches, by dynamic programming over its places.
+//! The cheapest way to write a unit as bytes, phrases and matches, by dynamic programming.
 
 use super::UNIT;
 use super::buckets::{self, DISTANCES, LENGTHS, SHORTEST};

@@ -1,4 +1,4 @@
-//! Branches of x86 machine code with their targets instead of distances, so that calls of one place look alike.
+//! Branches of x86 machine code with targets for distances, so that calls of one place look alike.
 
 /// Turns the distances of calls and jumps (`E8`, `E9`, `0F 80` to `0F 8F`) in `unit` into targets, or back where not
 /// `forward`. `position` is that of the unit in its content, so that all of its units name a target alike.
