@@ -99,6 +99,7 @@ fn help_man_pages_and_completions_have_the_same_verbs() {
         "import",
         "export",
         "convert",
+        "dict",
         "scrub",
         "degrade",
         "stack",
@@ -402,7 +403,7 @@ fn why_and_show_tell_about_one_file() {
     bench.put("tiny", b"x");
     let (file, tiny) = (bench.store().join("f"), bench.store().join("tiny"));
     let why = expect(0, &[OsStr::new("why"), file.as_os_str()]);
-    assert!(why.contains("exact (stored): "), "{why}");
+    assert!(why.contains("exact (template): "), "{why}");
     assert!(why.contains("policy: defaults"), "{why}");
     let why: Value = serde_json::from_str(&expect(
         0,

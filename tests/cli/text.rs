@@ -107,7 +107,7 @@ fn twins(bench: &Bench, files: &[(&str, Vec<u8>)]) -> PathBuf {
 fn some_files(rng: &mut Rng) -> Vec<(&'static str, Vec<u8>)> {
     vec![
         ("big", log(rng, 30_000)),
-        ("small", log(rng, 20)),
+        ("small", b"1 error\n2 ok\n\n3 Warning".to_vec()),
         ("empty", Vec::new()),
         ("d/one", log(rng, 3000)),
         ("d/deep/two", log(rng, 1000)),

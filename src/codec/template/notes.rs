@@ -1,4 +1,4 @@
-//! Reading notes: units, found by tables of their groups, decoded with the dictionary of their pack.
+//! Reading notes: units, found by tables of their groups, decoded with their pack's dictionary.
 
 use std::fmt;
 use std::sync::Arc;
