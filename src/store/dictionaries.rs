@@ -1,4 +1,4 @@
-//! Dictionaries that files share: sets in `.holofs/dict/`, found by the hash of their content and never changed.
+//! Dictionaries that files share: sets in `.holofs/dict/`, found by the hash of their content.
 //!
 //! Each is kept as a spread set of the profile `strong`, so that it outlives most of what befalls the files that need it.
 //! It is called `ID.UIDw.holo` if everybody could read its samples, else `ID.UIDp.holo`: `ID` is the BLAKE3 of its bytes in

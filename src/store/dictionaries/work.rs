@@ -1,4 +1,4 @@
-//! Making dictionaries of samples, listing them with the files that need them, and removing those that none needs.
+//! Making dictionaries of samples, listing them with their files, removing what none needs.
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};

@@ -1,4 +1,4 @@
-//! Layers as decoders see them: those of media while enough chunks are left, others with dictionaries.
+//! Layers as decoders see them: of media while chunks are enough, of others with dictionaries.
 
 use std::sync::Arc;
 
