@@ -106,12 +106,11 @@ impl Store {
         let chunks = object.chunk_count()?;
         layers = layers.min(object.layers_of(chunks.have));
         let mut damage = object.damage();
-        for id in object.needs() {
-            if !self.dictionaries.has(&id) {
-                layers = 0;
-                damage.push(format!("the dictionary {id} is missing"));
-            }
+        let missing = self.missing_dictionaries(object);
+        if !missing.is_empty() {
+            layers = 0;
         }
+        damage.extend(missing);
         let (state, quality_db) = state_with(object, layers);
         if damage.is_empty() {
             damage = self
@@ -141,6 +140,15 @@ impl Store {
             ),
             damage,
         })
+    }
+
+    /// In words, which dictionaries an object needs that cannot be read.
+    pub(crate) fn missing_dictionaries(&self, object: &Object) -> Vec<String> {
+        let needs = object.needs().into_iter();
+        let missing = needs.filter(|id| !self.dictionaries.has(id));
+        missing
+            .map(|id| format!("the dictionary {id} is missing"))
+            .collect()
     }
 
     /// Remembers damage that reads of an object met: the object is gone before somebody asks.

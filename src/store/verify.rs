@@ -28,7 +28,14 @@ impl Store {
             self.damaged.lock().remove(&object.set().0);
             self.note_damage(&object);
             status.damage = object.damage();
-            (status.state, status.quality_db) = state_with(&object, report.readable_layers());
+            let missing = self.missing_dictionaries(&object);
+            let layers = if missing.is_empty() {
+                report.readable_layers()
+            } else {
+                0
+            };
+            status.damage.extend(missing);
+            (status.state, status.quality_db) = state_with(&object, layers);
         }
         Ok(status)
     }

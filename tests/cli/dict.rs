@@ -113,6 +113,8 @@ fn a_dictionary_makes_a_family_of_small_files_smaller_and_is_missed_by_name() {
         status.contains(&format!("the dictionary {id} is missing")),
         "{status}"
     );
+    // Its own units are all there; scrub must say so all the same.
+    expect(6, &["scrub".as_ref(), store.as_os_str()]);
     let missing = expect(6, &["dict".as_ref(), "list".as_ref(), store.as_os_str()]);
     assert!(
         missing.contains(&id) && missing.contains("missing"),
