@@ -4,7 +4,7 @@ use std::io;
 use std::process::Command;
 use std::thread;
 
-use holofs::codec::{Content, Effort, LayerSink, Request, suited};
+use holofs::codec::{Codec, Content, Effort, LayerSink, Request, suited, template};
 use holofs::coding::hash::Digest;
 use image::{DynamicImage, ImageFormat};
 use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
@@ -53,6 +53,17 @@ fn film() -> Vec<u8> {
     file
 }
 
+/// A text that repeats words and, at a distance, itself.
+fn text() -> Vec<u8> {
+    let mut text = Vec::new();
+    for i in 0_usize..6000 {
+        let word = i * i / 7 % 97;
+        text.extend(format!("word{word} of line {} and {}\n", i / 3, word * 31).bytes());
+    }
+    text.extend_from_within(10_000..60_000);
+    text
+}
+
 /// Contents of all media, and the hash of what each is encoded to.
 fn encoded() -> Vec<String> {
     let picture = DynamicImage::from(photograph(200, 150));
@@ -69,10 +80,11 @@ fn encoded() -> Vec<String> {
         ),
         ("WAV of floats", tunes::file(&tune(9000, 1), 1, Form::Float)),
         ("AIFF", tunes::file(&tune(9000, 1), 1, Form::Aiff(2))),
+        ("text", text()),
     ];
     let mut lines = Vec::new();
     for (name, content) in contents {
-        let codec = suited(&content[..64]).unwrap();
+        let codec = suited(&content[..64]).unwrap_or(&template::Template as &dyn Codec);
         for previews in [0, 4] {
             let mut layers = Taken::default();
             let request = Request {
