@@ -12,14 +12,14 @@
 //! | 256 to 291 | a match, by bucket of its length |
 //! | from 292 on | the phrases in the order of their bytes |
 //!
-//! A symbol has a *token* and leaves one of 24 *contexts* behind; a unit begins in context 0. Tokens belong to 32 classes and
-//! count from class to class. The symbols of a token are 2^k, k at most 11, in the order above; k raw bits tell which one.
-//! Bytes and matches may have no token, then their context is 0. Each context has a frequency for each token, and
-//! one that is never 0 for the *escape*; their sum is 2^12. Behind an escape comes a byte in 8 raw bits.
+//! A symbol has a *token* and leaves one of 24 *contexts* behind; a unit begins in context 0. Tokens belong to 32
+//! classes and count from class to class. The symbols of a token are 2^k, k at most 11, in the order above; k raw bits
+//! tell which one. Bytes and matches may have no token, then their context is 0. Each context has a frequency for each
+//! token, and one that is never 0 for the *escape*; their sum is 2^12. Behind an escape comes a byte in 8 raw bits.
 //!
-//! Buckets: of distances 0 to 3 the numbers themselves, then two to a power of two: bucket `b` begins at
-//! `(2 + b % 2) << (b / 2 - 1)` and has `b / 2 - 1` raw bits. There are 28, up to 16383. Distance 0 is the last one again,
-//! in the beginning of a unit 1. Of lengths, less 3: 0 to 15 the numbers themselves, then as bucket `b - 8` of distances.
+//! Buckets: of distances 0 to 3 the numbers themselves, then two to a power of two: bucket `b` begins at `(2 + b % 2)
+//! << (b / 2 - 1)` and has `b / 2 - 1` raw bits. There are 28, up to 16383. Distance 0 is the last one again, in the
+//! beginning of a unit 1. Of lengths, less 3: 0 to 15 the numbers themselves, then as bucket `b - 8` of distances.
 //!
 //! # A unit
 //!
@@ -30,24 +30,23 @@
 //! | 5 to 8 | the state, such that whole words follow; where there are fewer than 5 bytes, all of them |
 //! | 4 each | words |
 //!
-//! The state, below 2^63, is that of a range asymmetric numeral system (J. Duda, arXiv:1311.2540). To take a token, find the
-//! one in whose span `state % 2^12` lies in the context at hand (tokens in order, the escape last); the state
+//! The state, below 2^63, is that of a range asymmetric numeral system (J. Duda, arXiv:1311.2540). To take a token,
+//! find the one in whose span `state % 2^12` lies in the context at hand (tokens in order, the escape last); the state
 //! becomes `frequency * (state / 2^12) + state % 2^12 - start`. Raw bits are its lowest ones. Whenever it is then below
 //! 2^31 and a word is left, it is shifted up by 32 bits and takes the word in:
 //!
 //! 1. token and its k raw bits; take a word;
 //! 2. behind an escape 8 raw bits; take a word;
-//! 3. behind a match a bucket of distances, by frequencies whose sum is 2^10; take a word; the raw bits of the length, above them those
-//!    of the distance; take a word.
+//! 3. behind a match a bucket of distances, by frequencies whose sum is 2^10; take a word; the raw bits of the length, above them those of the distance; take a word.
 //!
 //! A whole unit leaves state 1 and no word.
 //!
 //! # A dictionary
 //!
-//! A stream of the adaptive coder that layers have, too: tables of 16 symbols, two at a time, of which the second one has
-//! three parts of four as long as fewer than two symbols were coded with the first. Below, a *byte* is two symbols, the high half
-//! first, the low one with tables for each high one. A *number* is one symbol below 15, else 15 and a byte of what is
-//! above, each half with one table of its own. Tables are named "narrow, wide".
+//! A stream of the adaptive coder that layers have, too: tables of 16 symbols, two at a time, of which the second one
+//! has three parts of four as long as fewer than two symbols were coded with the first. Below, a *byte* is two symbols,
+//! the high half first, the low one with tables for each high one. A *number* is one symbol below 15, else 15 and a
+//! byte of what is above, each half with one table of its own. Tables are named "narrow, wide".
 //!
 //! | what | how |
 //! |---|---|
@@ -61,8 +60,9 @@
 //! | the frequency's bits below the first one | raw bits |
 //! | frequencies of the 28 buckets of distances | 11 raw bits each |
 //!
-//! `e` is 0 for each token in the beginning, and becomes `(2 e + bits + 1) / 3`. The hash of bytes a, b, c is
-//! `(a + 256 b + 65536 c) * 0x9e3779b1 mod 2^32 / 2^20`. A phrase is:
+//! `e` is 0 for each token in the beginning, and becomes `(2 e + bits + 1) / 3`. The hash of bytes a, b, c is the high
+//! h bits of `(a + 256 b + 65536 c) * 0x9e3779b1 mod 2^32`, where h is the whole part of `log2 n`, but from 8 to 12 (0
+//! for no phrase), less 2. A phrase is as follows; its hashes have h from 6 to 12, and nothing less.
 //!
 //! | what | how |
 //! |---|---|
@@ -72,15 +72,17 @@
 //! | for each other: if the four bytes before it have followed each other in a phrase (the last time is looked at), how many of the next ones are as they were there, 15 at most | a symbol; by what came of the last such place in this phrase (0: none, 1: up to 3, 2: more) and how many there may be |
 //! | unless there are as many as there may be: the next byte | a byte; by hash of the two before (last first) and 0, by the one before |
 //!
-//! Places are kept by a hash of 14 bits, those of a phrase from its first own byte on once it is whole; what follows may lead into the next
-//! phrase.
+//! Places are kept by a hash of 14 bits, those of a phrase from its first own byte on once it is whole; what follows
+//! may lead into the next phrase.
 //!
 //! # Limits
 //!
-//! Phrases have 4 MiB at most, symbols 2^17, a dictionary 2 MiB of bytes. To read one takes 4 MiB of phrases as they are read, as many
-//! once more as they are used, 2^17 times 4 + 2 + 1 bytes for their ends, tokens and contexts and 8 for their entries, 5.2 MiB of tables while reading
-//! phrases, 24 * 2^12 * 8 bytes of places: less than 16 MiB. Tables are as many as they are, whatever the bytes say. What is read
-//! is checked for the end of the stream after each phrase, so that nothing is read far beyond it.
+//! Phrases have 4 MiB at most, symbols 2^17, a dictionary 2 MiB of bytes. To read one takes 4 MiB of phrases as they
+//! are read, as many once more as they are used, 2^17 times 4 + 2 + 1 bytes for their ends, tokens and contexts and 8
+//! for their entries, and 24 * 2^12 * 8 bytes of places. Before those are made, tables take at most (2^12 + 2 * 2^10 +
+//! 2 * 129 + 3 * 256 + 2 * 257 + 512 + 34) of 17 times 48 bytes, 6.4 MiB. The sum is less than 16 MiB at any time; to
+//! encode takes up to 12 MiB more. Tables are as many as they are, whatever the bytes say. What is read is checked for
+//! the end of the stream after each phrase, so that nothing is read far beyond it.
 //!
 //! Each step of a unit gives a byte or more, so there are 2^14 at most.
 
@@ -101,7 +103,7 @@ mod x86;
 use std::sync::OnceLock;
 
 use model::{Model, NO_TOKEN, TOTAL};
-use parse::{NEVER, PHRASES, Parser, Prices, Steps, Symbol};
+use parse::{NEVER, Parser, Prices, Steps, Symbol};
 use stream::{Reader, Writer};
 use trie::Trie;
 
@@ -295,5 +297,3 @@ impl Encoder {
         self.writer.unit(unit, &steps.symbols, &steps.matches)
     }
 }
-
-const _: () = assert!(PHRASES < 1 << 9 && NO_TOKEN as usize >= 1 << 12);

@@ -27,10 +27,15 @@ pub(super) const MOST_PHRASES: usize = (1 << 17) - PHRASES;
 pub(super) const GROUP_BITS: u32 = 11;
 /// The token of a byte or match that has none.
 pub(super) const NO_TOKEN: u16 = u16::MAX;
-/// Bits of the hash of the bytes before a byte.
-const BYTES_BITS: u32 = 12;
+/// Bits of the hash of the bytes before a byte: fewer where there are few phrases, so that those are read at once.
+fn bits_of_bytes(phrases: usize) -> u32 {
+    phrases.max(1).ilog2().clamp(6, 12)
+}
+
 /// Bits of the hash of the bytes that a symbol's place depends on.
-const PLACE_BITS: u32 = 10;
+fn bits_of_places(phrases: usize) -> u32 {
+    phrases.max(1).ilog2().clamp(8, 12) - 2
+}
 
 /// All that a dictionary states.
 #[derive(Debug, Clone, Default)]
@@ -200,8 +205,8 @@ impl Model {
         known: &Self,
         count: usize,
     ) -> Result<(), Damaged> {
-        let mut phrases = PhraseTables::new();
-        let mut places = PlaceTables::new();
+        let mut phrases = PhraseTables::new(count);
+        let mut places = PlaceTables::new(count);
         let (first_tokens, _) = self.first_tokens();
         let mut before = CLASSES;
         for symbol in 0..PHRASES + count {
@@ -302,6 +307,8 @@ impl Model {
 /// Tables for phrases: what they share with the one before, their lengths, and the rest of their bytes.
 #[derive(Debug)]
 struct PhraseTables {
+    /// Of the hash of bytes.
+    bits: u32,
     shared: [Tables; 2],
     rest: [Tables; 2],
     first: [Tables; 2],
@@ -338,12 +345,14 @@ impl Recent {
 const WRONG_COPY: Damaged = Damaged("a dictionary's phrase copies too much");
 
 impl PhraseTables {
-    fn new() -> Self {
+    fn new(count: usize) -> Self {
+        let bits = bits_of_bytes(count);
         Self {
+            bits,
             shared: [Tables::new(LONGEST + 1), Tables::new(1)],
             rest: [Tables::new(LONGEST + 1), Tables::new(1)],
             first: [Tables::new(256), Tables::new(256)],
-            bytes: [Tables::new(1 << BYTES_BITS), Tables::new(256)],
+            bytes: [Tables::new(1 << bits), Tables::new(256)],
             recent: Recent(vec![0; 1 << 14]),
             same: vec![Table::default(); 3 * 16],
             spare: Table::default(),
@@ -411,7 +420,7 @@ impl PhraseTables {
                 value
             } else {
                 let [a, b] = &mut self.bytes;
-                let narrow = a.get(hash([one, two, 0], BYTES_BITS))?;
+                let narrow = a.get(hash([one, two, 0], self.bits))?;
                 byte(coder, narrow, b.get(usize::from(one))?, value)?
             };
             *read.get_mut(place).ok_or(BROKEN)? = value;
@@ -434,17 +443,21 @@ impl PhraseTables {
 /// Tables for where symbols belong.
 #[derive(Debug)]
 struct PlaceTables {
+    /// Of the hashes of bytes.
+    bits: u32,
     class: [Tables; 2],
     index: [Tables; 2],
     context: [Tables; 2],
 }
 
 impl PlaceTables {
-    fn new() -> Self {
+    fn new(count: usize) -> Self {
+        let bits = bits_of_places(count);
         Self {
-            class: [Tables::new(1 << PLACE_BITS), Tables::new(257)],
+            bits,
+            class: [Tables::new(1 << bits), Tables::new(257)],
             index: [Tables::new(CLASSES * 16), Tables::new(CLASSES)],
-            context: [Tables::new(1 << PLACE_BITS), Tables::new(257)],
+            context: [Tables::new(1 << bits), Tables::new(257)],
         }
     }
 
@@ -460,7 +473,7 @@ impl PlaceTables {
         let second = at(string, 1);
         let of_before = u8::try_from(if shared > 1 { before } else { 63 }).unwrap_or(0);
         let [a, b] = &mut self.class;
-        let narrow = a.get(hash([at(string, 0), second, of_before], PLACE_BITS))?;
+        let narrow = a.get(hash([at(string, 0), second, of_before], self.bits))?;
         let class = u8::try_from(class).unwrap_or(0);
         byte(coder, narrow, b.get(first)?, class).map(usize::from)
     }
@@ -491,7 +504,7 @@ impl PlaceTables {
         let [a, b] = &mut self.context;
         byte(
             coder,
-            a.get(hash([one, two, 1], PLACE_BITS))?,
+            a.get(hash([one, two, 1], self.bits))?,
             b.get(last)?,
             context,
         )

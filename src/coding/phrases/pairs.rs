@@ -46,7 +46,7 @@ impl Pairs {
     #[inline]
     fn first(&self, key: u64) -> usize {
         let high = key.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 20;
-        usize::try_from(high).unwrap_or(0) & (self.slots.len() - 1)
+        usize::try_from(high & (self.slots.len() as u64 - 1)).unwrap_or(0)
     }
 
     #[inline]

@@ -228,7 +228,7 @@ fn the_same_content_gives_the_same_bytes() {
     all.extend(learned.dictionary.encode(&text(UNIT, 24)));
     assert_eq!(
         Digest::of(&all).to_string(),
-        "d477b06db875a8c0260b9f84a9cc6c5ee9d9c1f558c001effec773501b68ab4d"
+        "1c5a141be95a004a8124e862fc8d546209517acdd8701bd3b0eea6e3ae524034"
     );
 }
 
@@ -251,6 +251,27 @@ fn learning_stops_where_it_is_told_to() {
         };
         assert!(learn(&content, Effort::Full, &then).is_none());
         assert_eq!(asked.get(), stop);
+    }
+}
+
+#[test]
+fn frequencies_add_up_and_leave_out_nothing() {
+    let mut draw = draws(25);
+    for round in 0..2000 {
+        let size = 1 + draw() as usize % 3300;
+        let counts: Vec<u32> = (0..size)
+            .map(|_| match round % 3 {
+                0 => draw() % 3,
+                1 => draw() >> (draw() % 32),
+                _ => u32::from(draw().is_multiple_of(100)) * (draw() >> 8),
+            })
+            .collect();
+        let frequencies = cluster::frequencies(&counts, TOTAL, true);
+        let sum: u32 = frequencies.iter().copied().map(u32::from).sum();
+        assert_eq!(sum, TOTAL, "round {round}");
+        assert!(frequencies.last() != Some(&0));
+        let pairs = counts.iter().zip(&frequencies).rev().skip(1);
+        assert!(pairs.into_iter().all(|(count, f)| (*count > 0) == (*f > 0)));
     }
 }
 
@@ -288,6 +309,10 @@ fn damaged_dictionaries_and_units_are_refused_or_read_as_something() {
         if let Ok(dictionary) = Dictionary::parse(&hostile) {
             read += 1;
             assert!(dictionary.memory() <= 16 << 20);
+            // Whatever it says, it says the same in both directions.
+            let unit = &content[..2000];
+            let coded = dictionary.encode(unit);
+            assert_eq!(decoded(&dictionary, &coded, unit.len()).unwrap(), unit);
             for coded in &learned.units {
                 drop(decoded(&dictionary, coded, UNIT));
             }
