@@ -1,11 +1,12 @@
 //! Making dictionaries of samples, listing them with their files, removing what none needs.
 
 use std::collections::HashMap;
+use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
 use super::super::walk::walk;
 use super::super::{Error, Kind, OpenHow, Result, Store};
-use super::Class;
+use super::{Class, Object};
 use crate::codec::{self, Effort};
 use crate::format::Digest;
 
@@ -42,7 +43,7 @@ impl Store {
     /// everybody may read and for others. `at` is told what is read, and says whether to go on.
     ///
     /// # Errors
-    /// [`Error::ReadOnly`], those of [`walk`], [`Error::Unsupported`] where samples have nothing in common, and what the
+    /// [`Error::ReadOnly`], those of [`walk`], [`Error::Io`] where samples have too little in common, and what the
     /// medium says.
     pub fn build_dictionaries(
         &self,
@@ -91,7 +92,8 @@ impl Store {
             }
         }
         if made.is_empty() {
-            return Err(Error::Unsupported);
+            let what = "the samples have too little in common for a dictionary";
+            return Err(Error::Io(std::io::Error::other(what)));
         }
         let all = self.list_dictionaries()?;
         let made = |status: &DictionaryStatus| made.iter().any(|id| id.to_string() == status.id);
@@ -113,7 +115,7 @@ impl Store {
     /// # Errors
     /// What the medium says; where a part of the tree cannot be looked at, nobody knows what is needed.
     pub fn list_dictionaries(&self) -> Result<Vec<DictionaryStatus>> {
-        let needed = self.needed_dictionaries()?;
+        let needed = self.needed_dictionaries(&mut |_, _| true)?;
         let mut all: Vec<DictionaryStatus> = Vec::new();
         for known in self.dictionaries.all()? {
             let files = needed.get(&known.id).copied().unwrap_or(0);
@@ -149,11 +151,26 @@ impl Store {
     /// Removes dictionaries that no file needs and that are older than a day, or with `dry_run` says which those are.
     ///
     /// # Errors
-    /// [`Error::ReadOnly`], and those of [`Store::list_dictionaries`]; nothing is removed then.
+    /// [`Error::ReadOnly`], [`Error::Damaged`] for a file of a newer program, and those of
+    /// [`Store::list_dictionaries`]; nothing is removed then.
     pub fn collect_dictionaries(&self, dry_run: bool) -> Result<Vec<DictionaryStatus>> {
         let own = self.own()?;
         // Nobody begins to use one while it is decided what is used.
         let _still = self.dictionaries.using.write();
+        // What a newer program has kept may need any of them.
+        let mut newer = None;
+        self.needed_dictionaries(&mut |path, object| {
+            let known = object.codec().is_some();
+            if !known {
+                newer = Some(path.display().to_string());
+            }
+            known
+        })?;
+        if let Some(name) = newer {
+            let what =
+                "kept by a newer program: nobody here knows which dictionaries it needs".to_owned();
+            return Err(Error::Damaged { name, what });
+        }
         let mut all = self.list_dictionaries()?;
         let now = super::super::attrs::now().secs;
         for known in self.dictionaries.all()? {
@@ -172,23 +189,27 @@ impl Store {
         Ok(all)
     }
 
-    /// How many files need each dictionary, in the tree and in what was set aside.
-    fn needed_dictionaries(&self) -> Result<HashMap<Digest, u64>> {
+    /// How many files need each dictionary, in the tree and in what was set aside. `each` is shown every set and says
+    /// whether to go on.
+    fn needed_dictionaries(
+        &self,
+        each: &mut dyn FnMut(&Path, &Object) -> bool,
+    ) -> Result<HashMap<Digest, u64>> {
         let mut needed: HashMap<Digest, u64> = HashMap::new();
         let mut failed = None;
-        walk(self, Path::new(""), &mut |_, attr| {
+        walk(self, Path::new(""), &mut |path, attr| {
             let objects = attr.and_then(|attr| match attr.kind {
                 Kind::File => self.encoded(attr.ino),
                 _ => Ok(None),
             });
             match objects {
-                Ok(object) => {
-                    for id in object.map_or(Vec::new(), |object| object.needs()) {
+                Ok(Some(object)) => {
+                    for id in object.needs() {
                         *needed.entry(id).or_default() += 1;
                     }
-                    true
+                    each(path, &object)
                 }
-                Err(Error::NotFound) => true,
+                Ok(None) | Err(Error::NotFound) => true,
                 Err(e) => {
                     failed = Some(e);
                     false
@@ -198,18 +219,20 @@ impl Store {
         if let Some(e) = failed {
             return Err(e);
         }
-        for id in self.set_aside_needs()? {
-            *needed.entry(id).or_default() += 1;
-        }
+        self.sets_aside(&mut |name, object| {
+            for id in object.needs() {
+                *needed.entry(id).or_default() += 1;
+            }
+            each(Path::new(name), object);
+        })?;
         Ok(needed)
     }
 
-    /// What sets need that are in `.holofs/` and may come back.
-    fn set_aside_needs(&self) -> Result<Vec<Digest>> {
+    /// Shows the sets that are in `.holofs/` and may come back.
+    fn sets_aside(&self, each: &mut dyn FnMut(&OsStr, &Object)) -> Result<()> {
         let Some(own) = &self.own else {
-            return Ok(Vec::new());
+            return Ok(());
         };
-        let mut needs = Vec::new();
         for room in [&own.lost, &own.trash, &own.staging] {
             for entry in room.list()? {
                 let meta = match room.meta(&entry.name) {
@@ -219,11 +242,11 @@ impl Store {
                 if let super::Recognised::Object(object) =
                     super::object::recognise(room.as_ref(), &entry.name, &meta, None)?
                 {
-                    needs.extend(object.needs());
+                    each(&entry.name, &object);
                 }
             }
         }
-        Ok(needs)
+        Ok(())
     }
 }
 
@@ -231,12 +254,61 @@ impl Store {
 mod tests {
     #![allow(clippy::unwrap_used, reason = "tests may panic")]
 
+    use crate::format::descriptor::DEFAULT_UNIT;
+    use crate::format::{Attributes, Descriptor, Digest};
+    use crate::hologram::Profile;
+    use crate::store::build::{Spool, build};
+    use crate::store::disk::Rename;
+    use crate::store::object::Layout;
+    use crate::store::{Error, Options, Store, init};
+
+    #[test]
+    fn nothing_is_removed_beside_files_of_a_newer_program() {
+        let dir = tempfile::tempdir().unwrap();
+        init(dir.path()).unwrap();
+        let store = Store::open(dir.path(), Options::default()).unwrap();
+        let own = store.own().unwrap();
+        let mut spool = Spool::new(std::sync::Arc::clone(&own.staging));
+        spool.finish(1).unwrap();
+        let descriptor = Descriptor {
+            size: 5,
+            hash: Digest::of(b"later"),
+            holes: Vec::new(),
+            codec: 60_000,
+            settings: Vec::new(),
+            chunks: 1,
+            layers: Profile::None.layers(&[0]),
+            unit: DEFAULT_UNIT,
+        };
+        let (staging, attributes) = (own.staging.as_ref(), Attributes::default());
+        let name = "later.holo".as_ref();
+        let (set, logical) = ("set".as_ref(), "later".as_ref());
+        build(
+            staging,
+            set,
+            &spool,
+            &descriptor,
+            logical,
+            &attributes,
+            Layout::Packed,
+        )
+        .unwrap();
+        staging
+            .rename(set, store.root.as_ref(), name, Rename::NoReplace)
+            .unwrap();
+        assert!(store.list_dictionaries().unwrap().is_empty());
+        let refused = store.collect_dictionaries(true).unwrap_err();
+        assert!(
+            matches!(&refused, Error::Damaged { name, .. } if name == "later"),
+            "{refused}"
+        );
+    }
+
     #[test]
     fn nothing_is_known_of_an_empty_store() {
         let dir = tempfile::tempdir().unwrap();
-        crate::store::init(dir.path()).unwrap();
-        let store =
-            crate::store::Store::open(dir.path(), crate::store::Options::default()).unwrap();
+        init(dir.path()).unwrap();
+        let store = Store::open(dir.path(), Options::default()).unwrap();
         assert!(store.list_dictionaries().unwrap().is_empty());
         assert!(store.collect_dictionaries(false).unwrap().is_empty());
     }
