@@ -6,7 +6,8 @@
 //!      2      2  codec, a number of `codec::CodecId`
 //!      4      1  N, chunks of the set, 1..=255
 //!      5      1  L, layers, 1..=64
-//!      6      2  reserved
+//!      6      1  what the content is, a number of [`ObjectKind`]
+//!      7      1  reserved
 //!      8      4  unit, most bytes of one unit, 16..=65536
 //!     12      4  H, holes, at most 4096
 //!     16      4  S, bytes of settings, at most 65536
@@ -55,6 +56,27 @@ pub struct Extent {
     pub length: u64,
 }
 
+/// What the content of an object is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[repr(u8)]
+pub enum ObjectKind {
+    /// The bytes of a file.
+    #[default]
+    File = 0,
+    /// A bundle of all that is in a directory.
+    Tree = 1,
+    /// A bundle of the variants of a file.
+    Variants = 2,
+}
+
+impl ObjectKind {
+    fn of(number: u8) -> Option<Self> {
+        [Self::File, Self::Tree, Self::Variants]
+            .into_iter()
+            .find(|kind| *kind as u8 == number)
+    }
+}
+
 /// One layer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct LayerSpec {
@@ -73,6 +95,8 @@ pub struct Descriptor {
     pub hash: Digest,
     /// Holes of the content: ascending, apart, inside it, at most [`MAX_HOLES`].
     pub holes: Vec<Extent>,
+    /// What the content is.
+    pub kind: ObjectKind,
     /// Number of the codec.
     pub codec: u16,
     /// Settings of the codec, at most [`MAX_SETTINGS`] bytes.
@@ -111,7 +135,7 @@ impl Descriptor {
         let mut out = Vec::with_capacity(self.encoded_length());
         out.extend(VERSION.to_le_bytes());
         out.extend(self.codec.to_le_bytes());
-        out.extend([self.chunks, layers, 0, 0]);
+        out.extend([self.chunks, layers, self.kind as u8, 0]);
         out.extend(self.unit.to_le_bytes());
         out.extend(holes.to_le_bytes());
         out.extend(settings.to_le_bytes());
@@ -139,7 +163,9 @@ impl Descriptor {
         let codec = r.u16("truncated descriptor")?;
         let chunks = r.u8("truncated descriptor")?;
         let layers = r.u8("truncated descriptor")?;
-        r.expect(&[0; 2], "reserved bytes of the descriptor")?;
+        let kind = r.u8("truncated descriptor")?;
+        let kind = ObjectKind::of(kind).ok_or_else(|| r.wrong("what the content is"))?;
+        r.expect(&[0], "reserved byte of the descriptor")?;
         let unit = r.u32("truncated descriptor")?;
         let holes = r.count(MAX_HOLES, "number of holes")?;
         let settings = r.count(MAX_SETTINGS, "length of settings")?;
@@ -171,6 +197,7 @@ impl Descriptor {
             size,
             hash,
             holes,
+            kind,
             codec,
             settings,
             chunks,

@@ -75,7 +75,7 @@ use std::sync::Arc;
 
 pub use crate::coding::hash::Digest;
 pub use attributes::{Attributes, Frozen};
-pub use descriptor::{Descriptor, Extent, LayerSpec, SetId};
+pub use descriptor::{Descriptor, Extent, LayerSpec, ObjectKind, SetId};
 pub use geometry::Geometry;
 pub use manifest::Manifest;
 

@@ -24,6 +24,7 @@ fn descriptor() -> Descriptor {
                 length: 99_950,
             },
         ],
+        kind: ObjectKind::File,
         codec: 1,
         settings: b"settings".to_vec(),
         chunks: 16,
@@ -44,6 +45,7 @@ fn plain(length: u64, k: u8, n: u8) -> Descriptor {
         size: length,
         hash: Digest([7; 32]),
         holes: Vec::new(),
+        kind: ObjectKind::File,
         codec: 1,
         settings: Vec::new(),
         chunks: n,
@@ -85,8 +87,14 @@ fn flips(bytes: &[u8]) -> impl Iterator<Item = (usize, Vec<u8>)> {
 
 #[test]
 fn what_is_encoded_decodes_to_the_same() {
-    let d = descriptor();
-    assert_eq!(Descriptor::decode(&d.encode().unwrap()).unwrap(), d);
+    let mut d = descriptor();
+    for kind in [ObjectKind::Variants, ObjectKind::Tree, ObjectKind::File] {
+        d.kind = kind;
+        assert_eq!(Descriptor::decode(&d.encode().unwrap()).unwrap(), d);
+    }
+    let mut later = d.encode().unwrap();
+    later[6] = 3;
+    assert!(Descriptor::decode(&later).is_err());
 
     let bytes = manifest::encode(&d, &attributes(3)).unwrap();
     assert_eq!(
@@ -286,7 +294,8 @@ fn hostile_numbers_are_refused() {
         (4, &[13]),
         (5, &[0]),
         (5, &[255]),
-        (6, &[1]),
+        (6, &[3]),
+        (7, &[1]),
         (8, &[0, 0, 0, 0]),
         (8, &[1, 0, 1, 0]),
         (12, &[255; 4]),

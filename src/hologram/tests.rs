@@ -98,6 +98,7 @@ fn made(ks: &[u8], n: u8, unit: u32, memory: &Memory) -> (Descriptor, Gather<Bod
         size: 1,
         hash: Digest([1; 32]),
         holes: Vec::new(),
+        kind: crate::format::ObjectKind::File,
         codec: 1,
         settings: Vec::new(),
         chunks: n,

@@ -222,6 +222,7 @@ impl Dictionaries {
             size: bytes.len() as u64,
             hash: id,
             holes: Vec::new(),
+            kind: crate::format::ObjectKind::File,
             codec: Stored.id().0,
             settings: encoded.settings,
             chunks: Profile::Strong.chunks(),

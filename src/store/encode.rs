@@ -22,7 +22,7 @@ use super::tree::{Counters, Store};
 use super::{Error, Result, switch};
 use crate::codec::{self, Codec, CodecError, Content, LayerSink, Medium, Request};
 use crate::format::descriptor::DEFAULT_UNIT;
-use crate::format::{Attributes, Descriptor, Digest, LayerError, Layers, SetId};
+use crate::format::{Attributes, Descriptor, Digest, LayerError, Layers, ObjectKind, SetId};
 use crate::hologram::Profile;
 pub(crate) use plan::{Encoding, Plan, Wish};
 
@@ -311,6 +311,7 @@ impl Store {
             size: meta.size,
             hash: hash_file(file.as_ref(), meta.size, &|| self.may_go_on(node))?,
             holes: build::holes(file.as_ref(), meta.size)?,
+            kind: ObjectKind::File,
             codec: codec.id().0,
             settings: encoded.settings,
             chunks: profile.chunks(),

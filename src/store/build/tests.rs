@@ -124,6 +124,7 @@ fn layers_that_are_not_as_described_are_refused() {
             size: 5,
             hash: Digest::of(b"hello"),
             holes: Vec::new(),
+            kind: crate::format::ObjectKind::File,
             codec: 1,
             settings: Vec::new(),
             chunks: 3,

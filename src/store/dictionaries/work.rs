@@ -274,6 +274,7 @@ mod tests {
             size: 5,
             hash: Digest::of(b"later"),
             holes: Vec::new(),
+            kind: crate::format::ObjectKind::File,
             codec: 60_000,
             settings: Vec::new(),
             chunks: 1,

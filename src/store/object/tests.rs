@@ -84,6 +84,7 @@ impl Place {
             size: content.len() as u64,
             hash: Digest::of(content),
             holes: Vec::new(),
+            kind: crate::format::ObjectKind::File,
             codec: Stored.id().0,
             settings: encoded.settings,
             chunks: profile.chunks(),
