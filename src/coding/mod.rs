@@ -13,4 +13,5 @@ mod model;
 pub mod motion;
 pub mod phrases;
 mod rans;
+pub mod siren;
 pub mod wavelet;
