@@ -9,6 +9,7 @@ pub mod hobi;
 pub mod hoch;
 pub mod holo;
 mod kept;
+pub mod nfr;
 pub mod sealgate;
 #[cfg(test)]
 mod testing;
@@ -57,6 +58,8 @@ pub enum Kind {
     HoloTransform,
     /// A template of `SealGate` ([`sealgate`]).
     Template,
+    /// Weights of a film of NFR v4 ([`nfr`]).
+    Film,
 }
 
 impl fmt::Display for Kind {
@@ -67,6 +70,7 @@ impl fmt::Display for Kind {
             Self::HoloSound => write!(f, "Holo.Codec sound"),
             Self::HoloTransform => write!(f, "Holo.Codec version 3"),
             Self::Template => write!(f, "SealGate template"),
+            Self::Film => write!(f, "NFR weights"),
         }
     }
 }
@@ -176,7 +180,7 @@ pub trait Reader: fmt::Debug + Send + Sync {
 }
 
 /// Suffixes of all formats ([`Reader::suffix`]).
-pub const SUFFIXES: &[&str] = &[".png", ".wav"];
+pub const SUFFIXES: &[&str] = &[".png", ".wav", ".y4m"];
 
 /// What the files with these first [`HEAD`] bytes are, if it is something that can be read. Strangers among the
 /// files of a directory do not matter.
@@ -197,6 +201,7 @@ pub fn recognise(form: Form, heads: &[impl AsRef<[u8]>]) -> Option<Kind> {
         Form::File if matches!(heads, [head] if sealgate::is_template(head.as_ref())) => {
             Some(Kind::Template)
         }
+        Form::File if matches!(heads, [head] if nfr::is_weights(head.as_ref())) => Some(Kind::Film),
         Form::Directory | Form::File => None,
     }
 }
@@ -217,5 +222,6 @@ pub fn open(
         Kind::HoloSound => Ok(Box::new(hoau::Sound::open(parts, sums)?)),
         Kind::HoloTransform => Err(holo::refuse_transform(&*parts)),
         Kind::Template => Ok(Box::new(sealgate::Template::open(&*parts)?)),
+        Kind::Film => Ok(Box::new(nfr::Film::open(&*parts)?)),
     }
 }

@@ -85,6 +85,7 @@ impl Foreign {
         match self.kind {
             foreign::Kind::HoloImage | foreign::Kind::HoloTransform => Medium::Image,
             foreign::Kind::HoloSound => Medium::Sound,
+            foreign::Kind::Film => Medium::Video,
             foreign::Kind::HoloBinary | foreign::Kind::Template => Medium::Other,
         }
     }
