@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 
 use holofs::foreign::hoau::Sound;
 use holofs::foreign::sealgate::{Template, encode};
-use holofs::foreign::{Form, HEAD, Parts, Quality, Reader, Sums, open, recognise};
+use holofs::foreign::{Choice, Form, HEAD, Parts, Quality, Reader, Sums, open, recognise};
 use serde::Deserialize;
 
 /// One line of `cases.json`: with these chunks of the set, the original decodes to this file.
@@ -67,7 +67,7 @@ fn reader(set: &Path, keep: &[usize]) -> Box<dyn Reader> {
     let files = files(set, keep);
     let heads: Vec<_> = files.iter().map(|path| head(path)).collect();
     let kind = recognise(Form::Directory, &heads).unwrap();
-    open(kind, Box::new(Files(files)), Sums::default()).unwrap()
+    open(kind, Box::new(Files(files)), Choice::default()).unwrap()
 }
 
 /// The whole file, and what it is worth.
@@ -183,7 +183,7 @@ fn templates_are_read_in_every_context_as_the_original_does() {
         assert_eq!(quality, Quality::Exact);
         if context == "DEFAULT" {
             let kind = recognise(Form::File, &[head(&path)]).unwrap();
-            let reader = open(kind, Box::new(parts), Sums::default()).unwrap();
+            let reader = open(kind, Box::new(parts), Choice::default()).unwrap();
             assert_eq!(reader.size(), expected.len() as u64);
             assert!(read(&*reader).0 == expected);
             let again = encode(template, &expected).unwrap();
@@ -199,7 +199,7 @@ fn templates_are_read_in_every_context_as_the_original_does() {
     let empty = open(
         recognise(Form::File, &[head(&sealgate("empty.template"))]).unwrap(),
         Box::new(Files(vec![sealgate("empty.template")])),
-        Sums::default(),
+        Choice::default(),
     )
     .unwrap();
     assert_eq!(read(&*empty).0, b"");
@@ -221,7 +221,7 @@ fn templates_that_the_original_gets_wrong_are_refused() {
     ] {
         let path = sealgate(&format!("{name}.template"));
         let kind = recognise(Form::File, &[head(&path)]).unwrap();
-        let refused = open(kind, Box::new(Files(vec![path])), Sums::default())
+        let refused = open(kind, Box::new(Files(vec![path])), Choice::default())
             .unwrap_err()
             .to_string();
         assert!(refused.contains(what), "{refused}");

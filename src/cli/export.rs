@@ -16,7 +16,7 @@ use super::interrupt;
 use super::place::Place;
 use super::session;
 use super::ui::{Ui, quoted};
-use crate::foreign::{ForeignError, Sums, sealgate};
+use crate::foreign::{Choice, ForeignError, sealgate};
 use crate::store::disk::{Dir, Rename, meta_if_there};
 use crate::store::foreign::{self, Recognised};
 use crate::store::outside::{self, There};
@@ -410,7 +410,8 @@ impl<'a> Export<'a, '_> {
             Error::Io(io::Error::other(what))
         };
         let meta = to.meta(name)?;
-        let Recognised::Foreign(back) = foreign::recognise(to, name, &meta, Sums::default())?
+        let Recognised::Foreign(back) =
+            foreign::recognise(to, name, &meta, Choice::default(), None)?
         else {
             return Err(different());
         };

@@ -19,7 +19,7 @@ use super::place::Place;
 use super::session::{self, Session};
 use super::settle;
 use super::ui::{Ui, quoted};
-use crate::foreign::{Quality, Sums};
+use crate::foreign::{Choice, Quality, Sums};
 use crate::store::disk::{Access, Dir, File, Meta, Seek, meta_if_there};
 use crate::store::foreign::{self, Foreign, Recognised};
 use crate::store::outside;
@@ -212,7 +212,7 @@ impl<'a> Import<'a, '_> {
         if let Some(inner) = name.as_bytes().strip_suffix(b".holo")
             && !inner.is_empty()
         {
-            match foreign::recognise(&**from, name, &meta, self.sums())? {
+            match foreign::recognise(&**from, name, &meta, self.choice(), None)? {
                 Recognised::Foreign(held) => {
                     let target = held.shown(OsStr::from_bytes(inner));
                     return self.copy_file(&**from, path, &meta, to, &target, Some(&held));
@@ -241,11 +241,15 @@ impl<'a> Import<'a, '_> {
     }
 
     /// What becomes of samples of another program's sound that lie beyond their range.
-    fn sums(&self) -> Sums {
-        if self.args.compat_clip {
+    fn choice(&self) -> Choice<'static> {
+        let sums = if self.args.compat_clip {
             Sums::Clipped
         } else {
             Sums::Wrapped
+        };
+        Choice {
+            sums,
+            context: None,
         }
     }
 

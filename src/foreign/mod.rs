@@ -85,6 +85,15 @@ pub enum Sums {
     Clipped,
 }
 
+/// How things are read whose formats leave a choice.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub struct Choice<'a> {
+    /// For sound.
+    pub sums: Sums,
+    /// For what has variants: the name of the context; the default one when absent.
+    pub context: Option<&'a str>,
+}
+
 /// Why something from elsewhere cannot be read.
 #[derive(Debug, thiserror::Error)]
 pub enum ForeignError {
@@ -161,6 +170,11 @@ pub trait Reader: fmt::Debug + Send + Sync {
     fn contexts(&self) -> &[String] {
         &[]
     }
+    /// Bytes of memory that it takes to keep it open, where opening it is so expensive that this is worth while: it holds
+    /// nothing else then.
+    fn worth_keeping(&self) -> Option<usize> {
+        None
+    }
     /// What reads will give, as far as the headers tell.
     ///
     /// # Errors
@@ -206,22 +220,24 @@ pub fn recognise(form: Form, heads: &[impl AsRef<[u8]>]) -> Option<Kind> {
     }
 }
 
-/// Opens a recognised thing; reads headers only, of a template all but what it expands to. `sums`: for sound, where
-/// formats have such.
+/// Opens a recognised thing; reads headers only, of a template all but what it expands to.
 ///
 /// # Errors
 /// [`ForeignError`] where not even the size of the file it holds can be told.
 pub fn open(
     kind: Kind,
     parts: Box<dyn Parts>,
-    sums: Sums,
+    choice: Choice<'_>,
 ) -> Result<Box<dyn Reader>, ForeignError> {
     match kind {
         Kind::HoloBinary => Ok(Box::new(hobi::Binary::open(parts)?)),
         Kind::HoloImage => Ok(Box::new(hoch::Image::open(parts)?)),
-        Kind::HoloSound => Ok(Box::new(hoau::Sound::open(parts, sums)?)),
+        Kind::HoloSound => Ok(Box::new(hoau::Sound::open(parts, choice.sums)?)),
         Kind::HoloTransform => Err(holo::refuse_transform(&*parts)),
-        Kind::Template => Ok(Box::new(sealgate::Template::open(&*parts)?)),
+        Kind::Template => {
+            let context = choice.context.unwrap_or(sealgate::DEFAULT);
+            Ok(Box::new(sealgate::Template::open_in(&*parts, context)?))
+        }
         Kind::Film => Ok(Box::new(nfr::Film::open(&*parts)?)),
     }
 }

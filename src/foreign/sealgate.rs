@@ -112,6 +112,7 @@ impl Template {
         let nodes = text.nodes(&parts.name(0))?;
         let mut sequence = text.sequence;
         sequence.retain(|symbol| nodes.get(*symbol).1 > 0);
+        sequence.shrink_to_fit();
         let mut starts = Vec::with_capacity(sequence.len() / STRIDE + 1);
         let mut size = 0;
         for (i, symbol) in sequence.iter().enumerate() {
@@ -177,6 +178,20 @@ impl Reader for Template {
 
     fn contexts(&self) -> &[String] {
         &self.contexts
+    }
+
+    fn worth_keeping(&self) -> Option<usize> {
+        let contexts = self
+            .contexts
+            .iter()
+            .map(|name| size_of::<String>() + name.len());
+        let vectors = [
+            self.nodes.0.capacity() * size_of::<(Node, u64)>(),
+            self.values.capacity(),
+            self.sequence.capacity() * size_of::<u32>(),
+            self.starts.capacity() * size_of::<u64>(),
+        ];
+        Some(size_of::<Self>() + vectors.into_iter().chain(contexts).sum::<usize>())
     }
 
     fn check(&self) -> Result<Quality, ForeignError> {

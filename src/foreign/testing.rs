@@ -11,7 +11,7 @@ use std::io::{self, Write};
 use flate2::Compression;
 use flate2::write::ZlibEncoder;
 
-use super::{ForeignError, Form, HEAD, Kind, Parts, Reader, Sums, open, recognise};
+use super::{Choice, ForeignError, Form, HEAD, Kind, Parts, Reader, open, recognise};
 
 /// Parts in memory.
 #[derive(Debug, Clone)]
@@ -47,7 +47,7 @@ impl Files {
 
     /// Opens them as `kind`.
     pub(super) fn open(&self, kind: Kind) -> Result<Box<dyn Reader>, ForeignError> {
-        open(kind, Box::new(self.clone()), Sums::default())
+        open(kind, Box::new(self.clone()), Choice::default())
     }
 
     /// The file that they hold.

@@ -3,7 +3,7 @@
 //! [`mount`] attaches a [`Store`] to a directory and [`Mounted::run`] serves it until somebody unmounts it. The
 //! layers, from the kernel down: `kernel` translates requests, `view` decides what the kernel may cache and who does
 //! the I/O of an open file, `handles` remembers that for as long as the file is open, and the store does the rest.
-//! `views` does the same for the trees in `.holofs/view`, each with a store of its own.
+//! `views` does the same for the trees in `.holofs/view` and `.holofs/context`, each with a store of its own.
 //!
 //! What holds here: one mode of I/O per inode while it is open; nothing that unprivileged users' writes must clear
 //! (set-id bits, capabilities) is ever passed through; no lock is held while an answer is sent; names and attributes

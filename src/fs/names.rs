@@ -8,15 +8,15 @@ use fuser::{Errno, FileAttr, FileType, RenameFlags};
 
 use super::attr::{bare_attr, file_type, kind_of_mode};
 use super::listings::Listing;
-use super::own::{self, Own, VIEWS};
+use super::own::{self, Own};
 use super::view::{Seen, View};
-use super::views::{self, is_shown};
+use super::views::is_shown;
 use crate::store::{Caller, Item, Kind, ROOT, Rename};
 
 impl View {
     /// What a name is; takes a reference on it.
     pub(super) fn lookup(&self, parent: u64, name: &OsStr, pid: u32) -> Result<Seen, Errno> {
-        if is_shown(parent) || parent == VIEWS {
+        if is_shown(parent) || own::Views::of(parent).is_some() {
             return self.views.lookup(parent, name);
         }
         if own::is_own_name(parent, name) {
@@ -132,8 +132,8 @@ impl View {
             if is_shown(ino) {
                 return self.views.listing(ino);
             }
-            if ino == VIEWS {
-                return Ok(Listing::new(ino, own::DIR, views::names()));
+            if let Some(views) = own::Views::of(ino) {
+                return Ok(Listing::new(ino, own::DIR, self.views.names(views)));
             }
             if own::is_own(ino) {
                 return Ok(Listing::new(ino, ROOT, Vec::new()));
@@ -141,7 +141,8 @@ impl View {
             let names = self.store.read_dir(ino)?;
             Ok(Listing::new(ino, self.store.parent(ino)?, names))
         })?;
-        if is_shown(ino) && listing.after(position).is_empty() {
+        let changes = is_shown(ino) || own::Views::of(ino).is_some();
+        if changes && listing.after(position).is_empty() {
             self.expire_listing(ino);
         }
         Ok(listing)
@@ -177,7 +178,7 @@ impl View {
         if item.name == "." || item.name == ".." {
             return Some(bare(item.ino.unwrap_or(ROOT), FileType::Directory));
         }
-        if is_shown(dir) || dir == VIEWS {
+        if is_shown(dir) || own::Views::of(dir).is_some() {
             return self.views.listed(dir, item);
         }
         match self.store.lookup(dir, &item.name).map_err(Errno::from) {

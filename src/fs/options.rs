@@ -52,6 +52,8 @@ pub struct MountOptions {
     pub cache_size: Option<u64>,
     /// `cache_dir=PATH`: where a read-only mount keeps decoded files.
     pub cache_dir: Option<PathBuf>,
+    /// `context=NAME`: which variant of files that have several is shown.
+    pub context: store::Context,
     /// `compat-clip`: loud samples of Holo.Codec's sounds are clipped as Holo.Codec does.
     pub compat_clip: bool,
 }
@@ -101,6 +103,7 @@ impl MountOptions {
             cache_size: self.cache_size,
             cache_dir: self.cache_dir.clone(),
             worker: !self.read_only,
+            context: self.context.clone(),
             sums: if self.compat_clip {
                 Sums::Clipped
             } else {
@@ -154,13 +157,13 @@ impl MountOptions {
             | "lazytime"
             | "norelatime"
             | "nolazytime" => {}
-            "degraded" | "chunks" | "cache_size" | "cache_dir" => {
+            "degraded" | "chunks" | "cache_size" | "cache_dir" | "context" => {
                 return Err(OptionError::Value {
                     option: name.to_owned(),
                     what: "needs a value",
                 });
             }
-            "context" | "scale" | "fps" => return Err(OptionError::NotYet(name.to_owned())),
+            "scale" | "fps" => return Err(OptionError::NotYet(name.to_owned())),
             _ if name.starts_with("x-") || name.starts_with("X-") => {}
             _ => return Err(OptionError::Unknown(name.to_owned())),
         }
@@ -194,7 +197,11 @@ impl MountOptions {
             "cache_dir" => self.cache_dir = Some(PathBuf::from(value)),
             // Names that mount(8), fstab and file managers give a mount.
             "comment" | "fsname" | "subtype" | "uhelper" | "helper" => {}
-            "context" | "scale" | "fps" => return Err(OptionError::NotYet(item.to_owned())),
+            "context" => match store::Context::new(value) {
+                Some(context) => self.context = context,
+                None => return wrong(store::RULE),
+            },
+            "scale" | "fps" => return Err(OptionError::NotYet(item.to_owned())),
             _ if name.starts_with("x-") || name.starts_with("X-") => {}
             _ => return Err(OptionError::Unknown(item.to_owned())),
         }
@@ -279,6 +286,14 @@ mod tests {
         assert_eq!(options.cache_dir, Some(PathBuf::from("/var/a,b")));
         assert!(options.allow_other);
         assert_eq!(options.store_options().sums, Sums::Wrapped);
+        for (list, context) in [
+            ("", None),
+            ("context=TEXT", Some("TEXT")),
+            ("context=DEFAULT", None),
+        ] {
+            let options = parse(list).unwrap().store_options();
+            assert_eq!(options.context.named(), context, "{list}");
+        }
         let clipped = parse("compat-clip").unwrap().store_options();
         assert_eq!(clipped.sums, Sums::Clipped);
         assert_eq!(
@@ -304,6 +319,11 @@ mod tests {
             (
                 "cache_size=-1",
                 "mount option 'cache_size=-1': must be a size like 512MiB or 4GiB",
+            ),
+            ("context", "mount option 'context': needs a value"),
+            (
+                "context=a/b",
+                "mount option 'context=a/b': must be a name of 1 to 64 bytes without '/' and control characters",
             ),
             (
                 "scale=2",

@@ -1,6 +1,6 @@
 //! The virtual directory `.holofs` at the root: resolved by name, never listed or changed.
 //!
-//! What is in `.holofs/view` is the business of [`super::views`].
+//! What is in `.holofs/view` and `.holofs/context` is the business of [`super::views`].
 
 use std::ffi::OsStr;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -17,14 +17,18 @@ use crate::store::{self, ROOT};
 pub(super) const DIR: u64 = 1 << 63;
 /// Inode number of `stats.json`.
 const STATS: u64 = DIR | 1;
-/// Inode number of `view`; those of what is in it are higher.
-pub(super) const VIEWS: u64 = DIR | 2;
+/// Inode number of `view`.
+const VIEWS: u64 = DIR | 2;
+/// Inode number of `context`.
+const CONTEXTS: u64 = DIR | 3;
 /// Name of the directory.
 const DIR_NAME: &str = ".holofs";
 /// Name of the statistics.
 const STATS_NAME: &str = "stats.json";
-/// Name of the directory of views.
+/// Name of the directory of views with fewer chunks.
 const VIEWS_NAME: &str = "view";
+/// Name of the directory of views in other contexts.
+const CONTEXTS_NAME: &str = "context";
 
 /// Counters since the mount, as `stats.json` shows them.
 #[derive(Debug, Default, Serialize)]
@@ -50,6 +54,34 @@ impl Counters {
     pub(super) fn count(requests: &AtomicU64, bytes: &AtomicU64, length: usize) {
         requests.fetch_add(1, Ordering::Relaxed);
         bytes.fetch_add(length as u64, Ordering::Relaxed);
+    }
+}
+
+/// Which views a directory holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Views {
+    /// `view`: with fewer chunks.
+    Chunks,
+    /// `context`: in other contexts.
+    Contexts,
+}
+
+impl Views {
+    /// Those that the directory of this inode number holds.
+    pub(super) fn of(ino: u64) -> Option<Self> {
+        match ino {
+            VIEWS => Some(Self::Chunks),
+            CONTEXTS => Some(Self::Contexts),
+            _ => None,
+        }
+    }
+
+    /// The inode number of the directory.
+    pub(super) fn dir(self) -> u64 {
+        match self {
+            Self::Chunks => VIEWS,
+            Self::Contexts => CONTEXTS,
+        }
     }
 }
 
@@ -108,6 +140,7 @@ impl Own {
             ROOT => Ok(DIR),
             DIR if name == STATS_NAME => Ok(STATS),
             DIR if name == VIEWS_NAME => Ok(VIEWS),
+            DIR if name == CONTEXTS_NAME => Ok(CONTEXTS),
             DIR => Err(Errno::ENOENT),
             _ => Err(Errno::ENOTDIR),
         }
@@ -116,7 +149,7 @@ impl Own {
     /// Attributes of an inode of ours.
     pub(super) fn attr(&self, ino: u64, store: &store::Counters) -> Result<FileAttr, Errno> {
         let (kind, perm, size) = match ino {
-            DIR | VIEWS => (FileType::Directory, 0o555, 0),
+            DIR | VIEWS | CONTEXTS => (FileType::Directory, 0o555, 0),
             STATS => (FileType::RegularFile, 0o444, self.stats(store).len() as u64),
             _ => return Err(Errno::ENOENT),
         };
@@ -174,8 +207,13 @@ mod tests {
         let stats = Own::lookup(dir, OsStr::new("stats.json")).unwrap();
         let attr = own.attr(stats, &store).unwrap();
         assert_eq!(attr.size, own.stats(&store).len() as u64);
-        let views = Own::lookup(dir, OsStr::new("view")).unwrap();
-        assert_eq!(own.attr(views, &store).unwrap().kind, FileType::Directory);
+        for (name, views) in [("view", Views::Chunks), ("context", Views::Contexts)] {
+            let ino = Own::lookup(dir, OsStr::new(name)).unwrap();
+            assert_eq!(Views::of(ino), Some(views));
+            assert_eq!(views.dir(), ino);
+            assert_eq!(own.attr(ino, &store).unwrap().kind, FileType::Directory);
+        }
+        assert_eq!(Views::of(dir), None);
         let absent = Own::lookup(dir, OsStr::new("lock"));
         assert_eq!(absent.unwrap_err(), Errno::ENOENT);
         let refused = refuse_name(dir, OsStr::new("new"));

@@ -39,7 +39,7 @@ pub(super) struct View {
     pub(super) store: Arc<Store>,
     /// The virtual directory.
     pub(super) own: Own,
-    /// The tree as fewer chunks would show it.
+    /// The tree as fewer chunks or other contexts would show it.
     pub(super) views: Views,
     /// Lifetimes of what the kernel caches; set when the session begins.
     pub(super) ttl: Ttl,
@@ -176,7 +176,7 @@ impl View {
         }
     }
 
-    /// Makes the kernel drop the listing of a directory of a view, which it would keep now that all of it was read. Safe
+    /// Makes the kernel drop the listing of a directory of a view or of views, which it would keep now that all of it was read. Safe
     /// from the handler of the last request for it: while the kernel waits for that it holds none of the pages.
     pub(super) fn expire_listing(&self, ino: u64) {
         if let Some(notifier) = self.notifier.get()

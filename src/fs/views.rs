@@ -1,4 +1,4 @@
-//! Views: the tree as fewer chunks of each set would show it, read-only, below `.holofs/view/K/`.
+//! Views, read-only: the tree as any K chunks show it (`.holofs/view/K/`), and in a context (`.holofs/context/NAME/`).
 //!
 //! A view is a read-only [`Store`] of its own on the same directory, opened when somebody first looks into it and
 //! dropped when the kernel has forgotten its last inode: it has no thread, no lock, no decoded cache. Its inodes are
@@ -19,9 +19,10 @@ use parking_lot::Mutex;
 
 use super::attr::{bare_attr, file_attr, file_type};
 use super::listings::Listing;
-use super::own::{DIR, VIEWS};
+use super::own::{self, DIR};
 use super::view::Seen;
-use crate::store::{Attr, Item, Kind, OpenHow, ROOT, Seek, Store};
+use crate::format::Digest;
+use crate::store::{Aspect, Attr, Context, Item, Kind, OpenHow, ROOT, Seek, Store};
 
 /// Number of the root of the view of no chunks; the view of K has one that is K higher.
 const ROOTS: u64 = DIR | 0x100;
@@ -34,10 +35,24 @@ pub(super) fn is_shown(ino: u64) -> bool {
     ino > ROOTS
 }
 
-/// The view that a name in `.holofs/view` means.
-fn chunks(name: &OsStr) -> Option<u8> {
-    let chunks: u8 = name.to_str()?.parse().ok()?;
-    (chunks > 0 && name == chunks.to_string().as_str()).then_some(chunks)
+/// The view that a name in one of the directories of views means.
+fn aspect(dir: own::Views, name: &OsStr) -> Option<Aspect> {
+    match dir {
+        own::Views::Chunks => {
+            let chunks: u8 = name.to_str()?.parse().ok()?;
+            let written = chunks > 0 && name == chunks.to_string().as_str();
+            written.then_some(Aspect::Chunks(chunks))
+        }
+        own::Views::Contexts => Context::of_dir(name).map(Aspect::Context),
+    }
+}
+
+/// The directory that a view is in.
+fn dir_of(aspect: &Aspect) -> own::Views {
+    match aspect {
+        Aspect::Chunks(_) => own::Views::Chunks,
+        Aspect::Context(_) => own::Views::Contexts,
+    }
 }
 
 /// What the kernel is told of an inode.
@@ -51,29 +66,23 @@ fn seen(number: u64, attr: &Attr) -> Seen {
     }
 }
 
-/// What the directory `.holofs/view` lists.
-pub(super) fn names() -> Vec<Item> {
-    let item = |chunks: u8| Item {
-        name: chunks.to_string().into(),
-        ino: Some(ROOTS + u64::from(chunks)),
-        kind: Kind::Dir,
-    };
-    (1..=LISTED).map(item).collect()
-}
-
 /// The number that an inode of a view should have.
-fn number(chunks: u8, ino: u64) -> u64 {
-    if ino == ROOT {
-        return ROOTS + u64::from(chunks);
-    }
-    let salt = u64::from(chunks).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+fn number(aspect: &Aspect, ino: u64) -> u64 {
+    let salt = match aspect {
+        Aspect::Chunks(chunks) if ino == ROOT => return ROOTS + u64::from(*chunks),
+        Aspect::Chunks(chunks) => u64::from(*chunks).wrapping_mul(0x9E37_79B9_7F4A_7C15),
+        Aspect::Context(context) => {
+            let Digest(hash) = Digest::of(context.to_string().as_bytes());
+            u64::from_le_bytes(hash.first_chunk().copied().unwrap_or_default())
+        }
+    };
     (DIR | (ino ^ salt)).max(FIRST)
 }
 
 /// One view.
 #[derive(Debug)]
 struct Shown {
-    chunks: u8,
+    aspect: Aspect,
     /// `None` while nobody has looked below its root.
     store: Mutex<Option<Arc<Store>>>,
 }
@@ -93,7 +102,7 @@ pub(super) struct Views {
     /// The store that is mounted.
     main: Arc<Store>,
     held: Mutex<HashMap<u64, Held>>,
-    shown: Mutex<HashMap<u8, Weak<Shown>>>,
+    shown: Mutex<HashMap<Aspect, Weak<Shown>>>,
 }
 
 impl Views {
@@ -106,17 +115,39 @@ impl Views {
         }
     }
 
-    /// The view of so many chunks.
-    fn shown(&self, chunks: u8) -> Arc<Shown> {
+    /// What a directory of views lists. Contexts that nobody has met resolve all the same.
+    pub(super) fn names(&self, dir: own::Views) -> Vec<Item> {
+        let item = |name: String, aspect: &Aspect| Item {
+            name: name.into(),
+            ino: Some(number(aspect, ROOT)),
+            kind: Kind::Dir,
+        };
+        match dir {
+            own::Views::Chunks => (1..=LISTED)
+                .map(|chunks| item(chunks.to_string(), &Aspect::Chunks(chunks)))
+                .collect(),
+            own::Views::Contexts => {
+                let mut contexts = self.main.contexts();
+                contexts.insert(Context::default());
+                let all = contexts.into_iter();
+                all.map(|context| item(context.to_string(), &Aspect::Context(context)))
+                    .collect()
+            }
+        }
+    }
+
+    /// The view that differs in this.
+    fn shown(&self, aspect: Aspect) -> Arc<Shown> {
         let mut shown = self.shown.lock();
-        if let Some(there) = shown.get(&chunks).and_then(Weak::upgrade) {
+        if let Some(there) = shown.get(&aspect).and_then(Weak::upgrade) {
             return there;
         }
+        shown.retain(|_, shown| shown.strong_count() > 0); // names of contexts are many
         let new = Arc::new(Shown {
-            chunks,
+            aspect: aspect.clone(),
             store: Mutex::default(),
         });
-        shown.insert(chunks, Arc::downgrade(&new));
+        shown.insert(aspect, Arc::downgrade(&new));
         new
     }
 
@@ -126,7 +157,7 @@ impl Views {
         if let Some(store) = &*store {
             return Ok(Arc::clone(store));
         }
-        let opened = self.main.seen_with(shown.chunks.into())?;
+        let opened = self.main.seen_as(&shown.aspect)?;
         *store = Some(Arc::clone(&opened));
         Ok(opened)
     }
@@ -147,14 +178,14 @@ impl Views {
     /// Counts a reference of the kernel; returns the number that it is to see.
     fn hold(&self, shown: &Arc<Shown>, ino: u64) -> u64 {
         let mut table = self.held.lock();
-        let mut number = number(shown.chunks, ino);
+        let mut number = number(&shown.aspect, ino);
         loop {
             let held = table.entry(number).or_insert_with(|| Held {
                 shown: Arc::clone(shown),
                 ino,
                 count: 0,
             });
-            if held.shown.chunks == shown.chunks && held.ino == ino {
+            if held.shown.aspect == shown.aspect && held.ino == ino {
                 held.count += 1;
                 return number;
             }
@@ -183,12 +214,12 @@ impl Views {
         }
     }
 
-    /// What a name is, in a view or in `.holofs/view`; takes a reference on it.
+    /// What a name is, in a view or in a directory of views; takes a reference on it.
     pub(super) fn lookup(&self, parent: u64, name: &OsStr) -> Result<Seen, Errno> {
-        if parent == VIEWS {
-            let chunks = chunks(name).ok_or(Errno::ENOENT)?;
+        if let Some(dir) = own::Views::of(parent) {
+            let aspect = aspect(dir, name).ok_or(Errno::ENOENT)?;
             let attr = self.main.attr(ROOT)?; // the same directory
-            return Ok(seen(self.hold(&self.shown(chunks), ROOT), &attr));
+            return Ok(seen(self.hold(&self.shown(aspect), ROOT), &attr));
         }
         let (shown, parent) = self.place(parent)?;
         let attr = self.store(&shown)?.lookup(parent, name)?;
@@ -254,8 +285,8 @@ impl Views {
         let (shown, inside) = self.place(ino)?;
         let store = self.store(&shown)?;
         let parent = match inside {
-            ROOT => VIEWS,
-            _ => number(shown.chunks, store.parent(inside)?),
+            ROOT => dir_of(&shown.aspect).dir(),
+            _ => number(&shown.aspect, store.parent(inside)?),
         };
         Ok(Listing::new(ino, parent, store.read_dir(inside)?))
     }
@@ -267,7 +298,7 @@ impl Views {
         }
         let (shown, dir) = self.place(dir)?;
         let ino = self.store(&shown)?.item_ino(dir, item)?;
-        Ok(number(shown.chunks, ino))
+        Ok(number(&shown.aspect, ino))
     }
 
     /// An entry of a listing with its attributes, other than `.` and `..`; `None` if it has gone.
@@ -304,40 +335,66 @@ mod tests {
             ("", None),
             ("stats.json", None),
         ] {
-            assert_eq!(chunks(OsStr::new(name)), wanted, "{name}");
+            let aspect = aspect(own::Views::Chunks, OsStr::new(name));
+            assert_eq!(aspect, wanted.map(Aspect::Chunks), "{name}");
         }
-        let names = names();
-        assert_eq!(names.len(), 16);
-        for item in names {
-            let chunks = chunks(&item.name).unwrap();
-            assert_eq!(item.ino, Some(number(chunks, ROOT)));
+        let views = views();
+        for (dir, count) in [(own::Views::Chunks, 16), (own::Views::Contexts, 1)] {
+            let names = views.1.names(dir);
+            assert_eq!(names.len(), count);
+            for item in names {
+                let aspect = aspect(dir, &item.name).unwrap();
+                assert_eq!(dir_of(&aspect), dir);
+                assert_eq!(item.ino, Some(number(&aspect, ROOT)));
+            }
         }
+    }
+
+    #[test]
+    fn contexts_have_their_names() {
+        let of = |name: &str| aspect(own::Views::Contexts, OsStr::new(name));
+        let named = Context::new("4").map(Aspect::Context);
+        assert!(named.is_some() && of("4") == named);
+        assert_eq!(of("DEFAULT"), Some(Aspect::Context(Context::default())));
+        assert_eq!(of(&"n".repeat(65)), None);
     }
 
     #[test]
     fn an_inode_has_another_number_in_every_view() {
         let mut numbers = std::collections::HashSet::new();
         for ino in [ROOT, 2, 3, 0x1234_5678_9abc_def0, (1 << 63) - 1] {
-            for chunks in 1..=255 {
-                let number = number(chunks, ino);
+            let chunks = (1..=255).map(Aspect::Chunks);
+            let contexts = ["DEFAULT", "A", "B"].map(|name| Context::new(name).unwrap());
+            for aspect in chunks.chain(contexts.map(Aspect::Context)) {
+                let number = number(&aspect, ino);
                 assert!(is_shown(number) && numbers.insert(number));
             }
         }
-        assert!(!is_shown(VIEWS) && !is_shown(DIR) && !is_shown(ROOT));
+        let dirs = [own::Views::Chunks, own::Views::Contexts].map(own::Views::dir);
+        for ino in [DIR, ROOT].into_iter().chain(dirs) {
+            assert!(!is_shown(ino));
+        }
+    }
+
+    /// The views of an empty store.
+    fn views() -> (tempfile::TempDir, Views) {
+        let dir = tempfile::tempdir().unwrap();
+        store::init(dir.path()).unwrap();
+        let main = Store::open(dir.path(), store::Options::default()).unwrap();
+        (dir, Views::new(main))
     }
 
     #[test]
     fn a_view_is_there_for_as_long_as_the_kernel_holds_something_of_it() {
-        let dir = tempfile::tempdir().unwrap();
-        store::init(dir.path()).unwrap();
+        let (dir, views) = views();
         std::fs::create_dir(dir.path().join("sub")).unwrap();
-        let main = Store::open(dir.path(), store::Options::default()).unwrap();
-        let views = Views::new(main);
+        let top = own::Views::Chunks.dir();
         let open = || {
-            let shown = views.shown.lock().get(&4).and_then(Weak::upgrade);
+            let shown = views.shown.lock();
+            let shown = shown.get(&Aspect::Chunks(4)).and_then(Weak::upgrade);
             shown.is_some_and(|shown| shown.store.lock().is_some())
         };
-        let root = views.lookup(VIEWS, OsStr::new("4")).unwrap().attr.ino.0;
+        let root = views.lookup(top, OsStr::new("4")).unwrap().attr.ino.0;
         views.attr(root).unwrap();
         assert!(!open(), "nobody looked into it");
         let sub = views.lookup(root, OsStr::new("sub")).unwrap().attr.ino.0;

@@ -1,5 +1,7 @@
 //! Things from elsewhere in the tree: their files as parts for the readers of [`crate::foreign`].
 
+mod kept;
+
 use std::ffi::{OsStr, OsString};
 use std::fmt;
 use std::io;
@@ -10,7 +12,9 @@ use super::disk::{self, Access, Dir, File, Kind, Meta};
 use super::names;
 use super::{ChunkCount, Error, Result};
 use crate::codec::Medium;
-use crate::foreign::{self, ForeignError, Form, HEAD, Parts, Quality, Reader, Sums};
+use crate::foreign::{self, Choice, ForeignError, Form, HEAD, Parts, Quality, Reader};
+use kept::Key;
+pub(crate) use kept::Templates;
 
 /// Most files that a directory may have to be looked at: all are open while it is read, and descriptors are few.
 const MOST_PARTS: usize = 4096;
@@ -24,10 +28,10 @@ pub(crate) struct Foreign {
 }
 
 /// What an entry turned out to be.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) enum Recognised {
     /// In a format that we read.
-    Foreign(Foreign),
+    Foreign(Arc<Foreign>),
     /// In such a format, but not even its size can be told; why.
     Broken(String),
     /// Nothing that we know.
@@ -169,13 +173,18 @@ fn damaged(what: &dyn fmt::Display) -> Error {
     }
 }
 
-/// What the entry `name` of `dir`, which is not ours, is.
+/// What the entry `name` of `dir`, which is not ours, is; `templates`: where those that were read are kept.
 pub(crate) fn recognise(
     dir: &dyn Dir,
     name: &OsStr,
     meta: &Meta,
-    sums: Sums,
+    choice: Choice<'_>,
+    templates: Option<&Templates>,
 ) -> Result<Recognised> {
+    let key = Key::new(meta, choice.context);
+    if let Some(known) = templates.and_then(|kept| kept.get(&key)) {
+        return Ok(known);
+    }
     let (form, parts) = if meta.kind == Kind::Dir {
         (Form::Directory, parts_of_dir(dir.dir(name)?.as_ref())?)
     } else {
@@ -195,15 +204,28 @@ pub(crate) fn recognise(
     let stored = parts
         .iter()
         .fold(0, |sum: u64, part| sum.saturating_add(part.size));
-    match foreign::open(kind, Box::new(Files(parts)), sums) {
-        Ok(reader) => Ok(Recognised::Foreign(Foreign {
-            kind,
-            reader,
-            stored,
-        })),
-        Err(ForeignError::Io(e)) => Err(e.into()),
-        Err(e) => Ok(Recognised::Broken(e.to_string())),
+    let (found, memory) = match foreign::open(kind, Box::new(Files(parts)), choice) {
+        Ok(reader) => {
+            let memory = reader.worth_keeping();
+            let content = Foreign {
+                kind,
+                reader,
+                stored,
+            };
+            (Recognised::Foreign(Arc::new(content)), memory)
+        }
+        Err(ForeignError::Io(e)) => return Err(e.into()),
+        Err(e) => {
+            let what = e.to_string();
+            // To find out what is wrong with a template all of it may have been read.
+            let memory = (kind == foreign::Kind::Template).then_some(what.len());
+            (Recognised::Broken(what), memory)
+        }
+    };
+    if let (Some(kept), Some(memory)) = (templates, memory) {
+        kept.put(key, &found, memory);
     }
+    Ok(found)
 }
 
 fn parts_of_dir(dir: &dyn Dir) -> Result<Vec<Part>> {

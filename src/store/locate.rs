@@ -6,20 +6,22 @@ use std::io;
 use std::sync::Arc;
 
 use super::disk::{self, Dir, File, Kind, Meta};
-use super::foreign::{self, Foreign};
+use super::foreign::{self, Foreign, Templates};
 use super::names::{self, DiskName};
 use super::node::Identity;
 use super::object::{self, Object, Recognised};
 use super::{Error, Result};
-use crate::foreign::Sums;
+use crate::foreign::Choice;
 
 /// How sets are read.
 #[derive(Debug, Clone, Copy, Default)]
-pub(crate) struct Seen {
+pub(crate) struct Seen<'a> {
     /// Use at most so many chunks of each.
     pub(crate) chunks: Option<u16>,
-    /// In sets of other programs' sound.
-    pub(crate) sums: Sums,
+    /// In those of other programs.
+    pub(crate) choice: Choice<'a>,
+    /// Where templates of other programs are kept.
+    pub(crate) templates: Option<&'a Templates>,
 }
 
 /// What was found under a logical name.
@@ -121,7 +123,7 @@ impl Found {
 ///
 /// # Errors
 /// [`Error::NameTooLong`], and what the medium says.
-pub(crate) fn locate(dir: &Arc<dyn Dir>, name: &OsStr, seen: Seen) -> Result<Option<Found>> {
+pub(crate) fn locate(dir: &Arc<dyn Dir>, name: &OsStr, seen: Seen<'_>) -> Result<Option<Found>> {
     Ok(locate_all(dir, name, seen)?.0)
 }
 
@@ -130,7 +132,7 @@ pub(crate) fn locate(dir: &Arc<dyn Dir>, name: &OsStr, seen: Seen) -> Result<Opt
 pub(crate) fn locate_all(
     dir: &Arc<dyn Dir>,
     name: &OsStr,
-    seen: Seen,
+    seen: Seen<'_>,
 ) -> Result<(Option<Found>, Option<OsString>)> {
     let plain = names::plain(name).ok_or(Error::NameTooLong)?;
     let native = disk::meta_if_there(dir.as_ref(), &plain)?;
@@ -169,7 +171,7 @@ pub(crate) fn locate_all(
 }
 
 /// Something from elsewhere that is shown as `name` because an ending was appended to the name it stands for.
-fn with_ending(dir: &Arc<dyn Dir>, name: &OsStr, seen: Seen) -> Result<Option<Found>> {
+fn with_ending(dir: &Arc<dyn Dir>, name: &OsStr, seen: Seen<'_>) -> Result<Option<Found>> {
     for stem in foreign::stems(name) {
         if let Some(disk) = names::encoded(stem)
             && let Some(found @ Found::Foreign { .. }) = recognise(dir, disk, seen)?
@@ -197,7 +199,7 @@ pub(crate) fn is_taken(dir: &Arc<dyn Dir>, name: &OsStr) -> Result<bool> {
 }
 
 /// `x.holo` on disk that stands for nothing else is shown under its own name.
-fn own_name(dir: &Arc<dyn Dir>, name: &OsStr, seen: Seen) -> Result<Option<Found>> {
+fn own_name(dir: &Arc<dyn Dir>, name: &OsStr, seen: Seen<'_>) -> Result<Option<Found>> {
     let stands_for = names::logical(name);
     if matches!(stands_for, DiskName::Plain(_)) {
         return Ok(None);
@@ -227,7 +229,7 @@ fn shadowed(dir: &Arc<dyn Dir>, logical: &OsStr) -> Result<bool> {
 }
 
 /// What the entry `disk`, whose name ends in `.holo`, is; `None` for something that is not ours to interpret.
-fn recognise(dir: &Arc<dyn Dir>, disk: OsString, seen: Seen) -> Result<Option<Found>> {
+fn recognise(dir: &Arc<dyn Dir>, disk: OsString, seen: Seen<'_>) -> Result<Option<Found>> {
     let Some(meta) = disk::meta_if_there(dir.as_ref(), &disk)? else {
         return Ok(None);
     };
@@ -243,21 +245,22 @@ fn recognise(dir: &Arc<dyn Dir>, disk: OsString, seen: Seen) -> Result<Option<Fo
                 what,
                 ours: true,
             }),
-            Recognised::NotOurs => match foreign::recognise(dir.as_ref(), &disk, &meta, seen.sums)?
-            {
-                foreign::Recognised::Foreign(content) => Some(Found::Foreign {
-                    meta,
-                    disk,
-                    content: Arc::new(content),
-                }),
-                foreign::Recognised::Broken(what) => Some(Found::Broken {
-                    meta,
-                    disk,
-                    what,
-                    ours: false,
-                }),
-                foreign::Recognised::Unknown => None,
-            },
+            Recognised::NotOurs => {
+                match foreign::recognise(dir.as_ref(), &disk, &meta, seen.choice, seen.templates)? {
+                    foreign::Recognised::Foreign(content) => Some(Found::Foreign {
+                        meta,
+                        disk,
+                        content,
+                    }),
+                    foreign::Recognised::Broken(what) => Some(Found::Broken {
+                        meta,
+                        disk,
+                        what,
+                        ours: false,
+                    }),
+                    foreign::Recognised::Unknown => None,
+                }
+            }
         },
     )
 }
@@ -276,7 +279,7 @@ pub(crate) enum Entry {
 pub(crate) fn list(
     dir: &Arc<dyn Dir>,
     root: bool,
-    seen: Seen,
+    seen: Seen<'_>,
     each: &mut dyn FnMut(OsString, Entry),
 ) -> Result<()> {
     let mut alone: BTreeMap<OsString, Kind> = BTreeMap::new();
@@ -334,7 +337,7 @@ pub(crate) fn list(
 }
 
 /// The name under which something is shown whose name on disk stands for `name`.
-fn shown_as(dir: &Arc<dyn Dir>, name: &OsStr, seen: Seen) -> Result<Option<OsString>> {
+fn shown_as(dir: &Arc<dyn Dir>, name: &OsStr, seen: Seen<'_>) -> Result<Option<OsString>> {
     let Some(disk) = names::encoded(name) else {
         return Ok(None);
     };

@@ -7,6 +7,7 @@
 mod attrs;
 mod build;
 mod cache;
+mod context;
 mod crawl;
 pub mod ctl;
 mod describe;
@@ -43,6 +44,7 @@ use std::ffi::OsString;
 use std::sync::Arc;
 
 use crate::format::Time;
+pub use context::{Context, DEFAULT, RULE};
 pub use describe::{Described, DescribedLayer};
 pub use dictionaries::DictionaryStatus;
 pub use disk::{Kind, Seek, SetTimes, Space, XattrMode};
@@ -178,16 +180,17 @@ pub struct Options {
     pub worker: bool,
     /// What becomes of samples of another program's sound that lie beyond their range.
     pub sums: crate::foreign::Sums,
+    /// Which variant of files that have several is shown.
+    pub context: Context,
 }
 
-impl Options {
-    /// How sets are read.
-    pub(crate) fn seen(&self) -> locate::Seen {
-        locate::Seen {
-            chunks: self.chunks,
-            sums: self.sums,
-        }
-    }
+/// What a view of a store does not have in common with the store itself.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum Aspect {
+    /// At most so many chunks of each set are used.
+    Chunks(u8),
+    /// Files are shown in this context.
+    Context(Context),
 }
 
 /// State of a file in `status`.

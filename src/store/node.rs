@@ -20,7 +20,7 @@ use crate::format::{Digest, SetId};
 
 /// Directory handles kept open; well below any descriptor limit.
 const OPEN_DIRS: usize = 512;
-/// The same where there may be one such store for each number of chunks.
+/// The same where there may be one such store for each number of chunks and each context.
 const OPEN_DIRS_OF_VIEW: usize = 16;
 /// Beside a writer directories may seem to lie in each other: nothing lies deeper than this.
 const DEEPEST: usize = 10_000;
@@ -253,7 +253,8 @@ impl Nodes {
     /// Of a store opened like this.
     pub(crate) fn new(options: &Options) -> Self {
         let beside = options.read_only;
-        let open = if beside && options.chunks.is_some() {
+        let viewed = options.chunks.is_some() || options.context.named().is_some();
+        let open = if beside && viewed {
             OPEN_DIRS_OF_VIEW
         } else {
             OPEN_DIRS

@@ -195,7 +195,7 @@ impl Store {
             return self.preview(node);
         }
         if name == b"contexts" {
-            return self.contexts(node);
+            return self.contexts_of(node);
         }
         let status = self.status_of(node)?;
         let text = match name {
@@ -220,7 +220,7 @@ impl Store {
     }
 
     /// Names of the contexts that a file has variants for, with commas between them.
-    fn contexts(&self, node: &Arc<Node>) -> Result<Vec<u8>> {
+    fn contexts_of(&self, node: &Arc<Node>) -> Result<Vec<u8>> {
         let link = node.link().ok_or(Error::NotFound)?;
         let dir = self.dir(&link.parent)?;
         let (names, found) = self.found(&link.parent, &dir, &link.name)?;

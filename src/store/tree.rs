@@ -1,6 +1,6 @@
 //! An open store: what it is made of, how it is opened and closed, and how names are found in it.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::ffi::{OsStr, OsString};
 use std::path::Path;
 use std::sync::Arc;
@@ -9,9 +9,11 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use parking_lot::{Mutex, RwLock, RwLockReadGuard};
 
 use super::cache::Cache;
+use super::context::{Context, Met};
 use super::dictionaries::Dictionaries;
 use super::disk::{self, Dir, Kind};
-use super::locate::{self, Entry, Found};
+use super::foreign::Templates;
+use super::locate::{self, Entry, Found, Seen};
 use super::lock::Lock;
 use super::names;
 use super::node::{Link, Node, Nodes};
@@ -21,7 +23,8 @@ use super::policy::Policy;
 use super::quality::Reduced;
 use super::state::State;
 use super::worker::Queue;
-use super::{Attr, Degraded, Error, Item, Options, ROOT, Result, intent};
+use super::{Aspect, Attr, Degraded, Error, Item, Options, ROOT, Result, intent};
+use crate::foreign::Choice;
 use crate::format::Digest;
 
 /// What happened since the store was opened.
@@ -65,6 +68,10 @@ pub struct Store {
     pub(crate) lingering: Lingering,
     pub(crate) cache: Cache,
     pub(crate) dictionaries: Arc<Dictionaries>,
+    /// Shared with the views.
+    pub(crate) templates: Arc<Templates>,
+    /// Shared with the views.
+    pub(crate) contexts: Arc<Met>,
     pub(crate) queue: Queue,
     pub(crate) counters: Counters,
     /// Damage that reads met, by set, until the set is verified again.
@@ -100,7 +107,7 @@ impl Store {
         } else {
             Some(Lock::take(root.dir(own)?.as_ref(), path)?)
         };
-        Self::assemble(root, options, lock, path)
+        Self::assemble(root, options, lock, path, Default::default())
     }
 
     /// Opens a store on any medium; `root` is the store's directory. No lock is taken.
@@ -108,24 +115,50 @@ impl Store {
     /// # Errors
     /// Those of [`Store::open`].
     pub fn on_disk(root: Arc<dyn Dir>, options: Options) -> Result<Arc<Self>> {
-        Self::assemble(root, options, None, Path::new("."))
+        Self::assemble(root, options, None, Path::new("."), Default::default())
     }
 
-    /// This store as any `chunks` chunks of each set would show it: read-only, beside this one, and following what
-    /// this one writes. It holds no lock and has no thread.
+    /// This store as a view shows it: read-only, beside this one, and following what this one writes. It holds no lock
+    /// and has no thread.
     ///
     /// # Errors
     /// Those of [`Store::open`].
-    pub fn seen_with(&self, chunks: u16) -> Result<Arc<Self>> {
-        let most = self.options.chunks.unwrap_or(chunks);
-        let options = Options {
+    pub fn seen_as(&self, aspect: &Aspect) -> Result<Arc<Self>> {
+        let mut options = Options {
             read_only: true,
-            chunks: Some(chunks.min(most)),
-            degraded: Some(Degraded::Serve),
-            sums: self.options.sums,
-            ..Options::default()
+            cache_dir: None,
+            worker: false,
+            ..self.options.clone()
         };
-        Self::on_disk(Arc::clone(&self.root), options)
+        match aspect {
+            Aspect::Chunks(chunks) => {
+                let chunks = u16::from(*chunks);
+                options.chunks = Some(options.chunks.map_or(chunks, |most| chunks.min(most)));
+                options.degraded = Some(Degraded::Serve);
+            }
+            Aspect::Context(context) => options.context.clone_from(context),
+        }
+        let shared = (Arc::clone(&self.templates), Arc::clone(&self.contexts));
+        let root = Arc::clone(&self.root);
+        Self::assemble(root, options, None, Path::new("."), shared)
+    }
+
+    /// The contexts, other than the default one, that files are known to have variants for: those met so far.
+    #[must_use]
+    pub fn contexts(&self) -> BTreeSet<Context> {
+        self.contexts.all()
+    }
+
+    /// How sets are read.
+    pub(crate) fn seen(&self) -> Seen<'_> {
+        Seen {
+            chunks: self.options.chunks,
+            choice: Choice {
+                sums: self.options.sums,
+                context: self.options.context.named(),
+            },
+            templates: Some(&self.templates),
+        }
     }
 
     fn assemble(
@@ -133,6 +166,7 @@ impl Store {
         options: Options,
         lock: Option<Lock>,
         path: &Path,
+        (templates, contexts): (Arc<Templates>, Arc<Met>),
     ) -> Result<Arc<Self>> {
         let base = root.dir(OsStr::new(names::OWN))?;
         if super::init::is_unfinished(base.as_ref())? {
@@ -159,6 +193,8 @@ impl Store {
             policy,
             cache,
             dictionaries,
+            templates,
+            contexts,
             nodes: Nodes::new(&options),
             tree: RwLock::new(()),
             lingering: Lingering::default(),
@@ -281,7 +317,7 @@ impl Store {
         }
         loop {
             let guard = parent.names.read();
-            let found = locate::locate(dir, name, self.options.seen())?;
+            let found = locate::locate(dir, name, self.seen())?;
             self.supply(found.as_ref());
             match found {
                 Some(pair @ Found::Pair { .. }) if !self.lingering.knows(&pair) => {
@@ -297,17 +333,24 @@ impl Store {
         }
     }
 
-    /// Lets what was found read dictionaries.
+    /// Lets what was found read dictionaries, and notes the contexts that it has variants for.
     fn supply(&self, found: Option<&Found>) {
-        if let Some(Found::Encoded { object, .. } | Found::Pair { object, .. }) = found {
-            object.supply(&self.dictionaries);
+        match found {
+            Some(Found::Encoded { object, .. } | Found::Pair { object, .. }) => {
+                object.supply(&self.dictionaries);
+            }
+            Some(Found::Foreign { content, .. }) if !content.contexts().is_empty() => {
+                let names = content.contexts().iter();
+                self.contexts.note(names.map(String::as_str));
+            }
+            _ => {}
         }
     }
 
     /// Like [`Store::found`], for callers that hold the parent's `names` for writing.
     pub(crate) fn found_locked(&self, dir: &Arc<dyn Dir>, name: &OsStr) -> Result<Option<Found>> {
         loop {
-            let (found, unreadable) = locate::locate_all(dir, name, self.options.seen())?;
+            let (found, unreadable) = locate::locate_all(dir, name, self.seen())?;
             self.supply(found.as_ref());
             if let Some(disk) = unreadable
                 && self.own.is_some()
@@ -406,20 +449,13 @@ impl Store {
         let (node, dir) = self.dir_node(ino)?;
         let _names = node.names.read();
         let mut items = Vec::new();
-        locate::list(
-            &dir,
-            ino == ROOT,
-            self.options.seen(),
-            &mut |name, entry| {
-                let (kind, ino) = match entry {
-                    Entry::Alone(kind) => (kind, None),
-                    Entry::Found(found) => {
-                        (found.kind(), Some(self.wanted_ino(dir.as_ref(), &found)))
-                    }
-                };
-                items.push(Item { name, ino, kind });
-            },
-        )?;
+        locate::list(&dir, ino == ROOT, self.seen(), &mut |name, entry| {
+            let (kind, ino) = match entry {
+                Entry::Alone(kind) => (kind, None),
+                Entry::Found(found) => (found.kind(), Some(self.wanted_ino(dir.as_ref(), &found))),
+            };
+            items.push(Item { name, ino, kind });
+        })?;
         Ok(items)
     }
 

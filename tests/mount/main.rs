@@ -10,6 +10,7 @@
 
 mod attributes;
 mod content;
+mod contexts;
 mod degraded;
 mod encoded;
 mod names;

@@ -12,7 +12,7 @@ use std::path::PathBuf;
 
 use super::*;
 use crate::codec::testing::{FATAL, FATAL_LATER, ROW, ROWS, STEPS, random, rows, step};
-use crate::store::{Error, OpenHow, Options, ROOT, State, init};
+use crate::store::{Aspect, Error, OpenHow, Options, ROOT, State, init};
 
 /// A store with a file `row`, spread.
 struct Bench {
@@ -89,7 +89,7 @@ fn a_store_is_seen_as_any_number_of_chunks_shows_it() {
     let main = bench.open(Options::default());
     let size = bench.content.len();
     for (chunks, level) in [(1, 0), (3, 0), (4, 1), (8, 2), (13, 3), (14, 4), (255, 4)] {
-        let view = main.seen_with(chunks).unwrap();
+        let view = main.seen_as(&Aspect::Chunks(chunks)).unwrap();
         let ino = look(&view, "row");
         let shown = read(&view, ino, size).unwrap();
         let status = view.status(ino).unwrap();
@@ -130,7 +130,7 @@ fn a_store_is_seen_as_any_number_of_chunks_shows_it() {
         chunks: Some(4),
         ..Options::default()
     });
-    let view = few.seen_with(14).unwrap();
+    let view = few.seen_as(&Aspect::Chunks(14)).unwrap();
     let shown = read(&view, look(&view, "row"), size).unwrap();
     assert!(
         shown == step(&bench.content, 1),
