@@ -45,8 +45,7 @@ impl Attributes {
             out.extend(number.to_le_bytes());
         }
         for time in [self.mtime, self.ctime] {
-            out.extend(time.secs.to_le_bytes());
-            out.extend(time.nanos.to_le_bytes());
+            time.encode(out);
         }
         out.extend(self.ino.to_le_bytes());
         out.extend(self.generation.to_le_bytes());
@@ -58,8 +57,8 @@ impl Attributes {
             mode: r.u32(WHAT)?,
             uid: r.u32(WHAT)?,
             gid: r.u32(WHAT)?,
-            mtime: time(r)?,
-            ctime: time(r)?,
+            mtime: Time::decode(r)?,
+            ctime: Time::decode(r)?,
             ino: r.u64(WHAT)?,
             generation: r.u32(WHAT)?,
         };
@@ -70,15 +69,22 @@ impl Attributes {
     }
 }
 
-fn time(r: &mut Reader<'_>) -> Result<Time, FormatError> {
-    let time = Time {
-        secs: r.i64("truncated time")?,
-        nanos: r.u32("truncated time")?,
-    };
-    if time.nanos < 1_000_000_000 {
-        Ok(time)
-    } else {
-        Err(r.wrong("nanoseconds"))
+impl Time {
+    pub(super) fn encode(self, out: &mut Vec<u8>) {
+        out.extend(self.secs.to_le_bytes());
+        out.extend(self.nanos.to_le_bytes());
+    }
+
+    pub(super) fn decode(r: &mut Reader<'_>) -> Result<Self, FormatError> {
+        let time = Self {
+            secs: r.i64("truncated time")?,
+            nanos: r.u32("truncated time")?,
+        };
+        if time.nanos < 1_000_000_000 {
+            Ok(time)
+        } else {
+            Err(r.wrong("nanoseconds"))
+        }
     }
 }
 

@@ -28,8 +28,9 @@
 //! record: hash (16 bytes), unit; in full rows a unit has `unit` bytes, in the last one ceil(rest / K)
 //! ```
 //!
-//! The fields are in the modules: [descriptor], [attributes], [manifest], [chunk], [tail], [geometry]; the erasure code
-//! is that of [`crate::coding::erasure`], all hashes are BLAKE3 ([`crate::coding::hash`]).
+//! The fields are in the modules: [descriptor], [attributes], [manifest], [chunk], [tail], [geometry]; the content of
+//! an object may be a [bundle] of many files. The erasure code is that of [`crate::coding::erasure`], all hashes are
+//! BLAKE3 ([`crate::coding::hash`]).
 //!
 //! # Rules
 //!
@@ -61,6 +62,7 @@
 //! * A bad unit costs its row one of N - K spare units and other rows nothing. Repair of a unit reads one row.
 
 pub mod attributes;
+pub mod bundle;
 mod bytes;
 pub mod chunk;
 pub mod descriptor;
@@ -75,6 +77,7 @@ use std::sync::Arc;
 
 pub use crate::coding::hash::Digest;
 pub use attributes::{Attributes, Frozen};
+pub use bundle::Bundle;
 pub use descriptor::{Descriptor, Extent, LayerSpec, ObjectKind, SetId};
 pub use geometry::Geometry;
 pub use manifest::Manifest;
