@@ -34,6 +34,24 @@ fn files() -> Vec<(String, Vec<u8>)> {
     vectors("flac")
 }
 
+/// A file cut inside its last metadata block, which is only skipped, began its frames behind its own end: encoding it
+/// failed with an error of the medium instead of being declined, and in checked builds with a panic.
+#[test]
+fn metadata_cut_anywhere_are_told() {
+    for (name, file) in files() {
+        let frames = usize::try_from(head(&file).unwrap().frames).unwrap();
+        assert!(head(&file[..frames]).is_ok(), "{name}");
+        for length in 0..frames {
+            let cut = head(&file[..length]).unwrap_err();
+            assert_eq!(
+                cut.to_string(),
+                "metadata that end early",
+                "{name}, {length}"
+            );
+        }
+    }
+}
+
 #[test]
 fn frames_are_made_again_byte_for_byte() {
     for (name, file) in files() {
