@@ -475,7 +475,9 @@ struct Head {
 impl Head {
     fn decode(r: &mut Reader<'_>) -> Result<Self, FormatError> {
         r.expect(MAGIC, "not a bundle")?;
-        r.version()?;
+        if r.version()? == 0 {
+            return Err(r.wrong("a bundle of a version that had none"));
+        }
         r.expect(&[0; 2], "reserved bytes of a bundle")?;
         let entries = r.count(MAX_ENTRIES, "number of entries")?;
         let table = r.u64("truncated bundle")?;

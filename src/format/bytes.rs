@@ -76,9 +76,9 @@ impl<'a> Reader<'a> {
     }
 
     /// The version, which every structure has before all that depends on it.
-    pub(super) fn version(&mut self) -> Result<(), FormatError> {
+    pub(super) fn version(&mut self) -> Result<u16, FormatError> {
         match self.u16("truncated version")? {
-            super::VERSION => Ok(()),
+            version @ 0..=super::VERSION => Ok(version),
             newer => Err(FormatError::Newer(newer)),
         }
     }

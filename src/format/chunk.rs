@@ -21,7 +21,7 @@
 use super::attributes::Frozen;
 use super::bytes::Reader;
 use super::descriptor::{Descriptor, MAX_DESCRIPTOR, SetId};
-use super::{FormatError, MAX_NAME, VERSION};
+use super::{FormatError, MAX_NAME};
 use crate::coding::hash::{Digest, tag};
 
 /// First bytes of a chunk file.
@@ -56,6 +56,7 @@ pub fn encode(index: u8, descriptor: &Descriptor, frozen: &Frozen) -> Result<Vec
             offset: 10,
         });
     }
+    let version = descriptor.version;
     let descriptor = descriptor.encode()?;
     let set = SetId(Digest::of(&descriptor));
     let mut copy = Vec::new();
@@ -66,7 +67,7 @@ pub fn encode(index: u8, descriptor: &Descriptor, frozen: &Frozen) -> Result<Vec
     })?;
     let mut out = Vec::with_capacity(PREFIX + descriptor.len() + copy.len() + 16);
     out.extend(MAGIC);
-    out.extend(VERSION.to_le_bytes());
+    out.extend(version.to_le_bytes());
     out.extend([index, 0]);
     out.extend(super::length_field(&descriptor)?.to_le_bytes());
     out.extend(frozen_length.to_le_bytes());

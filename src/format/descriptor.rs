@@ -6,7 +6,7 @@
 //!      2      2  codec, a number of `codec::CodecId`
 //!      4      1  N, chunks of the set, 1..=255
 //!      5      1  L, layers, 1..=64
-//!      6      1  what the content is, a number of [`ObjectKind`]
+//!      6      1  what the content is, a number of [`ObjectKind`]; 0 in version 0
 //!      7      1  reserved
 //!      8      4  unit, most bytes of one unit, 16..=65536
 //!     12      4  H, holes, at most 4096
@@ -89,6 +89,8 @@ pub struct LayerSpec {
 /// What an object is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Descriptor {
+    /// The version in which it was written, at most [`VERSION`]: part of the set id.
+    pub version: u16,
     /// Bytes of the content.
     pub size: u64,
     /// BLAKE3 of the content, holes as zeros.
@@ -133,7 +135,7 @@ impl Descriptor {
         let layers = u8::try_from(self.layers.len()).map_err(|_| too_many)?;
         self.check()?;
         let mut out = Vec::with_capacity(self.encoded_length());
-        out.extend(VERSION.to_le_bytes());
+        out.extend(self.version.to_le_bytes());
         out.extend(self.codec.to_le_bytes());
         out.extend([self.chunks, layers, self.kind as u8, 0]);
         out.extend(self.unit.to_le_bytes());
@@ -159,7 +161,7 @@ impl Descriptor {
     /// [`FormatError`]; nothing is allocated beyond the limits.
     pub fn decode(bytes: &[u8]) -> Result<Self, FormatError> {
         let mut r = Reader::new(bytes);
-        r.version()?;
+        let version = r.version()?;
         let codec = r.u16("truncated descriptor")?;
         let chunks = r.u8("truncated descriptor")?;
         let layers = r.u8("truncated descriptor")?;
@@ -194,6 +196,7 @@ impl Descriptor {
         let settings = r.bytes(settings, "settings")?.to_vec();
         r.end()?;
         let descriptor = Self {
+            version,
             size,
             hash,
             holes,
@@ -231,6 +234,12 @@ impl Descriptor {
     /// Checks what holds between fields; `offset` of an error is that of the field.
     fn check(&self) -> Result<(), FormatError> {
         let malformed = |what, offset| Err(FormatError::Malformed { what, offset });
+        if self.version > VERSION {
+            return Err(FormatError::Newer(self.version));
+        }
+        if self.version == 0 && self.kind != ObjectKind::File {
+            return malformed("what the content is", 6);
+        }
         if self.chunks == 0 {
             return malformed("a set without chunks", 4);
         }

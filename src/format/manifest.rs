@@ -23,10 +23,10 @@
 //! between them. With one slot damaged the other serves, which may be one change old; with both, the frozen copies
 //! do. With the rest damaged the slots still hold, for whoever knows the set id from a chunk or the tail.
 
+use super::FormatError;
 use super::attributes::{self, Attributes};
 use super::bytes::Reader;
 use super::descriptor::{Descriptor, MAX_DESCRIPTOR, SetId};
-use super::{FormatError, VERSION};
 use crate::coding::hash::{Digest, tag};
 
 /// First bytes of a manifest and thus of a packed object.
@@ -104,12 +104,13 @@ impl Slots {
 /// # Errors
 /// As [`Descriptor::encode`].
 pub fn encode(descriptor: &Descriptor, attributes: &Attributes) -> Result<Vec<u8>, FormatError> {
+    let version = descriptor.version;
     let descriptor = descriptor.encode()?;
     let set = SetId(Digest::of(&descriptor));
     let length = super::length_field(&descriptor)?;
     let mut out = Vec::with_capacity(FIXED + descriptor.len() + 16);
     out.extend(MAGIC);
-    out.extend(VERSION.to_le_bytes());
+    out.extend(version.to_le_bytes());
     out.extend([0; 2]);
     out.extend(length.to_le_bytes());
     let check = tag(&set.0, &out, b"manifest");

@@ -35,8 +35,9 @@
 //! # Rules
 //!
 //! * All numbers are little-endian. Reserved bytes are zero, and a reader refuses others.
-//! * The version is the first thing looked at after the magic bytes. This program reads and writes version 0; a
-//!   higher one is refused as [`FormatError::Newer`].
+//! * The version is the first thing looked at after the magic bytes. Version 1 is written, and version 0,
+//!   which had files only ([`ObjectKind`]), is read for ever; a higher one is refused as [`FormatError::Newer`].
+//!   All parts of an object carry the version of its descriptor.
 //! * Every length has a limit that is checked before anything is allocated for it.
 //!
 //! # Worked sizes
@@ -82,8 +83,8 @@ pub use descriptor::{Descriptor, Extent, LayerSpec, ObjectKind, SetId};
 pub use geometry::Geometry;
 pub use manifest::Manifest;
 
-/// The version that is written, and the highest that is read.
-pub const VERSION: u16 = 0;
+/// The version that is written, and the highest that is read; all lower ones are read, too.
+pub const VERSION: u16 = 1;
 /// Most layers of an object.
 pub const MAX_LAYERS: usize = 64;
 /// Most holes of a content; whoever finds more keeps the longest.

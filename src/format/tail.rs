@@ -16,7 +16,7 @@
 use super::attributes::Frozen;
 use super::bytes::Reader;
 use super::descriptor::{Descriptor, MAX_DESCRIPTOR, SetId};
-use super::{FormatError, MAX_NAME, VERSION};
+use super::{FormatError, MAX_NAME};
 use crate::coding::hash::{Digest, tag};
 
 /// Last bytes of a packed object.
@@ -59,7 +59,7 @@ pub fn encode(descriptor: &Descriptor, frozen: &Frozen) -> Result<Vec<u8>, Forma
     out.extend(frozen_length.to_le_bytes());
     let check = tag(&set.0, &out, b"packtail");
     out.extend(check);
-    out.extend(VERSION.to_le_bytes());
+    out.extend(descriptor.version.to_le_bytes());
     out.extend(MAGIC);
     Ok(out)
 }
@@ -69,8 +69,8 @@ pub fn encode(descriptor: &Descriptor, frozen: &Frozen) -> Result<Vec<u8>, Forma
 /// # Errors
 /// [`FormatError`]: not a tail, a newer one, or longer than any can be.
 pub fn length(end: &[u8]) -> Result<usize, FormatError> {
-    let (descriptor, frozen, _) = lengths(end)?;
-    Ok(descriptor + frozen + TRAILER)
+    let found = lengths(end)?;
+    Ok(found.descriptor + found.frozen + TRAILER)
 }
 
 /// Reads the tail at the end of `bytes`, which may begin before it.
@@ -78,8 +78,8 @@ pub fn length(end: &[u8]) -> Result<usize, FormatError> {
 /// # Errors
 /// [`FormatError`]; offsets in it count from the beginning of the tail.
 pub fn decode(bytes: &[u8]) -> Result<Tail, FormatError> {
-    let (descriptor_length, frozen_length, check) = lengths(bytes)?;
-    let length = descriptor_length + frozen_length + TRAILER;
+    let found = lengths(bytes)?;
+    let length = found.descriptor + found.frozen + TRAILER;
     let truncated = FormatError::Malformed {
         what: "truncated tail",
         offset: 0,
@@ -87,17 +87,24 @@ pub fn decode(bytes: &[u8]) -> Result<Tail, FormatError> {
     let start = bytes.len().checked_sub(length).ok_or(truncated)?;
     let tail = bytes.get(start..).unwrap_or_default();
     let mut r = Reader::new(tail);
-    let descriptor = r.bytes(descriptor_length, "truncated descriptor")?;
-    let frozen = r.bytes(frozen_length, "truncated frozen copy")?;
+    let descriptor = r.bytes(found.descriptor, "truncated descriptor")?;
+    let frozen = r.bytes(found.frozen, "truncated frozen copy")?;
     let set = SetId(Digest::of(descriptor));
     let checked = tail.get(..length - UNCHECKED).unwrap_or_default();
-    if tag(&set.0, checked, b"packtail") != check {
+    if tag(&set.0, checked, b"packtail") != found.check {
         return Err(FormatError::Malformed {
             what: "check of the tail",
             offset: checked.len(),
         });
     }
     let descriptor = Descriptor::decode(descriptor)?;
+    // The check does not cover it.
+    if descriptor.version != found.version {
+        return Err(FormatError::Malformed {
+            what: "version of the tail",
+            offset: length - TRAILER + VERSION_AT,
+        });
+    }
     let mut copy = Reader::new(frozen);
     let frozen = Frozen::decode(&mut copy)?;
     copy.end()?;
@@ -109,7 +116,17 @@ pub fn decode(bytes: &[u8]) -> Result<Tail, FormatError> {
     })
 }
 
-fn lengths(end: &[u8]) -> Result<(usize, usize, [u8; 16]), FormatError> {
+/// What the trailer says.
+struct Found {
+    /// Bytes of the descriptor.
+    descriptor: usize,
+    /// Bytes of the frozen copy.
+    frozen: usize,
+    check: [u8; 16],
+    version: u16,
+}
+
+fn lengths(end: &[u8]) -> Result<Found, FormatError> {
     let trailer = end.last_chunk::<TRAILER>().ok_or(FormatError::Malformed {
         what: "truncated tail",
         offset: 0,
@@ -118,12 +135,17 @@ fn lengths(end: &[u8]) -> Result<(usize, usize, [u8; 16]), FormatError> {
     let mut last = Reader::new(trailer.get(VERSION_AT..).unwrap_or_default());
     let version = last.array::<2>("truncated tail")?;
     last.expect(MAGIC, "not the tail of a packed object")?;
-    Reader::new(&version).version()?;
+    let version = Reader::new(&version).version()?;
     let mut r = Reader::new(trailer);
     let descriptor = r.count(MAX_DESCRIPTOR, "length of the descriptor")?;
     let frozen = usize::from(r.u16("truncated tail")?);
     if frozen > 50 + MAX_NAME {
         return Err(r.wrong("length of the frozen copy"));
     }
-    Ok((descriptor, frozen, r.array("truncated tail")?))
+    Ok(Found {
+        descriptor,
+        frozen,
+        check: r.array("truncated tail")?,
+        version,
+    })
 }

@@ -12,6 +12,7 @@ use super::*;
 
 fn descriptor() -> Descriptor {
     Descriptor {
+        version: crate::format::VERSION,
         size: 100_000,
         hash: Digest([7; 32]),
         holes: vec![
@@ -42,6 +43,7 @@ fn descriptor() -> Descriptor {
 /// One layer, no holes, no settings.
 fn plain(length: u64, k: u8, n: u8) -> Descriptor {
     Descriptor {
+        version: crate::format::VERSION,
         size: length,
         hash: Digest([7; 32]),
         holes: Vec::new(),
@@ -227,20 +229,20 @@ fn a_slot_of_another_object_does_not_count() {
 fn what_a_newer_program_wrote_is_refused_by_name() {
     let d = descriptor();
     let mut future = d.encode().unwrap();
-    future[0] = 1;
+    future[0] = 2;
     assert_eq!(
         Descriptor::decode(&future).unwrap_err().to_string(),
-        "format version 1 is newer than this program reads"
+        "format version 2 is newer than this program reads"
     );
     let mut future = manifest::encode(&d, &attributes(1)).unwrap();
     future[9] = 1;
     assert!(matches!(
         manifest::decode(&future),
-        Err(FormatError::Newer(256))
+        Err(FormatError::Newer(257))
     ));
     assert!(matches!(
         manifest::length(&future[..10]),
-        Err(FormatError::Newer(256))
+        Err(FormatError::Newer(257))
     ));
     let mut future = chunk::encode(0, &d, &frozen()).unwrap();
     future[8] = 2;
@@ -249,6 +251,25 @@ fn what_a_newer_program_wrote_is_refused_by_name() {
     let at = future.len() - 10;
     future[at] = 3;
     assert!(matches!(tail::decode(&future), Err(FormatError::Newer(3))));
+}
+
+/// What the first version wrote is the same object still: its set id, of which every hash is made, does not change.
+#[test]
+fn an_older_object_keeps_its_identity() {
+    let mut d = descriptor();
+    d.version = 0;
+    let bytes = d.encode().unwrap();
+    let read = Descriptor::decode(&bytes).unwrap();
+    assert_eq!(
+        (read.version, read.set_id().unwrap()),
+        (0, SetId(Digest::of(&bytes)))
+    );
+    let head = manifest::encode(&read, &attributes(1)).unwrap();
+    assert_eq!(manifest::decode(&head).unwrap().set, d.set_id().unwrap());
+    // It had no bundles, where the byte that tells them was reserved.
+    let mut bundle = bytes;
+    bundle[6] = 1;
+    assert!(Descriptor::decode(&bundle).is_err());
 }
 
 #[test]
@@ -321,6 +342,7 @@ fn hostile_numbers_are_refused() {
 #[test]
 fn the_largest_descriptor_has_an_exact_geometry() {
     let d = Descriptor {
+        version: crate::format::VERSION,
         size: (1 << 63) - 1,
         holes: (0..4096)
             .map(|i| Extent {

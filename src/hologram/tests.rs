@@ -95,6 +95,7 @@ fn made(ks: &[u8], n: u8, unit: u32, memory: &Memory) -> (Descriptor, Gather<Bod
         length: bytes.len() as u64,
     };
     let descriptor = Descriptor {
+        version: crate::format::VERSION,
         size: 1,
         hash: Digest([1; 32]),
         holes: Vec::new(),

@@ -219,6 +219,7 @@ impl Dictionaries {
         spool.finish(encoded.layers)?;
         let lengths: Vec<u64> = (0..spool.count()).map(|layer| spool.len(layer)).collect();
         let descriptor = Descriptor {
+            version: crate::format::VERSION,
             size: bytes.len() as u64,
             hash: id,
             holes: Vec::new(),

@@ -308,6 +308,7 @@ impl Store {
             return Ok(Tried::Done(Outcome::Kept));
         }
         let descriptor = Descriptor {
+            version: crate::format::VERSION,
             size: meta.size,
             hash: hash_file(file.as_ref(), meta.size, &|| self.may_go_on(node))?,
             holes: build::holes(file.as_ref(), meta.size)?,

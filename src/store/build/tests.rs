@@ -121,6 +121,7 @@ fn layers_that_are_not_as_described_are_refused() {
     spool.finish(1).unwrap();
     let descriptor = |length, name: &str| {
         let descriptor = Descriptor {
+            version: crate::format::VERSION,
             size: 5,
             hash: Digest::of(b"hello"),
             holes: Vec::new(),

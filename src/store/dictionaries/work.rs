@@ -271,6 +271,7 @@ mod tests {
         let mut spool = Spool::new(std::sync::Arc::clone(&own.staging));
         spool.finish(1).unwrap();
         let descriptor = Descriptor {
+            version: crate::format::VERSION,
             size: 5,
             hash: Digest::of(b"later"),
             holes: Vec::new(),

@@ -81,6 +81,7 @@ impl Place {
             .unwrap();
         let lengths: Vec<u64> = (0..spool.count()).map(|layer| spool.len(layer)).collect();
         let descriptor = Descriptor {
+            version: crate::format::VERSION,
             size: content.len() as u64,
             hash: Digest::of(content),
             holes: Vec::new(),
@@ -300,7 +301,7 @@ fn what_is_not_ours_is_left_alone_and_what_is_broken_says_so() {
     flip(&place.path("future.holo"), length - 10);
     assert_eq!(
         what("future.holo"),
-        "format version 4 is newer than this program reads"
+        "format version 5 is newer than this program reads"
     );
     // A manifest alone tells what the file was, and gives none of it.
     place.make("m.holo", &noise(1000), Profile::Light, Layout::Spread, 1);
