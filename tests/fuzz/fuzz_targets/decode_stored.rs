@@ -1,0 +1,5 @@
+//! Objects of the codec `stored` of whatever bytes.
+
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|input: &[u8]| holofs_fuzz::codec::decode("stored", input));

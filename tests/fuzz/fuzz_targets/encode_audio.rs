@@ -1,0 +1,5 @@
+//! Whatever bytes through the codec `audio` and back.
+
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|input: &[u8]| holofs_fuzz::codec::round_trip("audio", input));
