@@ -2,8 +2,8 @@
 
 use super::bytes::Fields;
 use super::error::Error;
-use super::layout::{Layout, Piece, Sample};
-use super::raster::{Colour, Palette, Raster};
+use super::layout::{self, Layout, Piece, Sample};
+use super::raster::{Colour, Palette};
 
 /// Bytes of the file header.
 const FILE_HEADER: usize = 14;
@@ -91,7 +91,7 @@ pub(super) fn layout(file: &[u8]) -> Result<Layout, Error> {
         Sample::Bits(bits) => (1 << bits) - 1,
         _ => 255,
     };
-    let raster = Raster::new(width, rows, max, colour)?;
+    let raster = layout::raster(file, (width, rows), sample, max, colour)?;
     // Rows are filled up to four bytes.
     let stride = (width as usize * usize::from(bits)).div_ceil(32) * 4;
     let rows = rows as usize;

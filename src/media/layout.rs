@@ -10,7 +10,7 @@ use std::ops::Range;
 use super::bytes::{Fields, put_length, put_packed};
 use super::error::Error;
 use super::picture::Parts;
-use super::raster::{Colour, Raster};
+use super::raster::{Colour, Raster, samples};
 
 /// Most bytes of essential ranges.
 const MAX_HEAD: usize = 4 << 20;
@@ -53,6 +53,38 @@ pub(super) struct Layout {
     pub(super) pieces: Vec<Piece>,
     /// What must be known to find all this, in any order.
     pub(super) essential: Vec<Range<usize>>,
+}
+
+impl Sample {
+    /// Bits that it takes.
+    fn bits(self) -> u8 {
+        match self {
+            Self::Bits(bits) => bits,
+            Self::Byte => 8,
+            Self::Little | Self::Big => 16,
+        }
+    }
+}
+
+/// An empty picture for the pixels of a file, all of which lie in it: one that claims more of them than it has bytes for
+/// is refused before there is memory for it, or for where its rows are.
+///
+/// # Errors
+/// Those of [`Raster::new`], and [`Error::Format`].
+pub(super) fn raster(
+    file: &[u8],
+    (width, height): (u32, u32),
+    sample: Sample,
+    max: u16,
+    colour: Colour,
+) -> Result<Raster, Error> {
+    samples(width, height, colour.channels())?; // too large for any file
+    let bits = u64::from(sample.bits()) * colour.channels() as u64;
+    let row = (u64::from(width) * bits).div_ceil(8);
+    if row.saturating_mul(height.into()) > file.len() as u64 {
+        return Err(Error::Format("pixels past the end"));
+    }
+    Raster::new(width, height, max, colour)
 }
 
 /// Finds the layout of a file.

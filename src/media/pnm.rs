@@ -1,8 +1,8 @@
 //! Raw PBM, PGM, PPM and PAM (netpbm's manuals); the forms in decimal text are left to others.
 
 use super::error::Error;
-use super::layout::{Layout, Piece, Sample};
-use super::raster::{Colour, Raster};
+use super::layout::{self, Layout, Piece, Sample};
+use super::raster::Colour;
 
 /// Most bytes of a header, comments included.
 const MAX_HEADER: usize = 64 << 10;
@@ -29,12 +29,12 @@ pub(super) fn layout(file: &[u8]) -> Result<Layout, Error> {
         }
     }
     let max = u16::try_from(max).map_err(|_| Error::Format("a greatest sample over 65535"))?;
-    let raster = Raster::new(width, height, max, colour)?;
     let sample = match (kind, max) {
         (b'4', _) => Sample::Bits(1),
         (_, ..=255) => Sample::Byte,
         _ => Sample::Big,
     };
+    let raster = layout::raster(file, (width, height), sample, max, colour)?;
     let columns = width as usize;
     let stride = match sample {
         Sample::Bits(_) => columns.div_ceil(8),

@@ -5,8 +5,8 @@
 use std::ops::Range;
 
 use super::error::Error;
-use super::layout::{Layout, Piece, Sample};
-use super::raster::{Colour, Palette, Raster};
+use super::layout::{self, Layout, Piece, Sample};
+use super::raster::{Colour, Palette};
 
 /// Most entries of a directory.
 const MAX_ENTRIES: usize = 512;
@@ -159,7 +159,7 @@ pub(super) fn layout(file: &[u8]) -> Result<Layout, Error> {
         return Err(Error::Unsupported("a TIFF of mixed depths"));
     }
     let max = if sample == Sample::Byte { 255 } else { 65535 };
-    let raster = Raster::new(width, height, max, colour)?;
+    let raster = layout::raster(file, (width, height), sample, max, colour)?;
     let planar = match one(284, 1)? {
         1 => false,
         2 => channels > 1,

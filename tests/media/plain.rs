@@ -151,6 +151,35 @@ fn what_is_not_taken_apart_is_refused() {
     ));
 }
 
+/// Where each row of a picture lies was written down, 48 bytes for each, before anything asked whether the file goes
+/// that far: 19 bytes that claim 2^28 rows of one pixel took 13 GB, and so did a head of as many in an object.
+#[test]
+fn more_pixels_than_a_file_has_bytes_for_are_refused_at_once() {
+    let mut bitmap = b"BM\0\0\0\0\0\0\0\0\x36\0\0\0\x28\0\0\0".to_vec();
+    bitmap.extend(1_u32.to_le_bytes());
+    bitmap.extend((1_u32 << 26).to_le_bytes());
+    bitmap.extend([1, 0, 32, 0]);
+    bitmap.extend([0; 24]);
+    let files = [
+        (Container::Pnm, b"P5 1 268435456 255\n".to_vec()),
+        (Container::Pnm, b"P4 1 268435456\n".to_vec()),
+        (Container::Bmp, bitmap),
+    ];
+    for (container, file) in files {
+        let refused = Err(Error::Format("pixels past the end"));
+        assert_eq!(container.parse(&file), refused, "{container:?}");
+        // The same file as the head of an object: its essential bytes, all of them at the beginning.
+        let length = u8::try_from(file.len()).unwrap();
+        let head = [&[1, 0, length], &*file].concat();
+        let refused = refused.map(|parts| parts.raster);
+        assert_eq!(
+            container.geometry(&head, file.len()),
+            refused,
+            "{container:?}"
+        );
+    }
+}
+
 #[test]
 fn damaged_files_come_back_or_are_refused() {
     let files = vectors("plain");
