@@ -7,11 +7,13 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
 
+use holofs::codec::{CodecId, by_id};
 use holofs::format::{
     Attributes, Descriptor, Digest, Extent, Frozen, LayerSpec, ObjectKind, manifest, tail,
 };
 use holofs::hologram::{ShareSink, protect};
 use holofs::store::{Kind, OpenHow, Options, Store, walk::walk};
+use holofs_fuzz::codec::large;
 use holofs_fuzz::foreign::Files;
 use holofs_fuzz::object::Object;
 
@@ -49,6 +51,10 @@ impl ShareSink for Bodies {
 
 /// A packed object of two chunks with one more; `how` says its codec, what it is, and whether it begins with a hole.
 fn packed(how: u8, object: &Object) -> Option<Vec<u8>> {
+    let codec = by_id(CodecId(u16::from(how & 7)));
+    if codec.is_some_and(|codec| large(codec.name(), &object.settings)) {
+        return None;
+    }
     let layers = object.layers.iter();
     let hole = Extent {
         offset: 0,

@@ -46,7 +46,7 @@ pub fn decode(name: &str, input: &[u8]) {
 }
 
 /// Whether settings speak of pictures that are taken for large here. Where they stand: documentation of the codecs.
-fn large(name: &str, settings: &[u8]) -> bool {
+pub fn large(name: &str, settings: &[u8]) -> bool {
     let field = |at: usize| {
         let bytes = settings.get(at..).and_then(<[u8]>::first_chunk);
         bytes.map_or(0, |bytes| u64::from(u32::from_le_bytes(*bytes)))
