@@ -75,9 +75,15 @@ fn print(ui: &mut Ui, status: &DictionaryStatus) {
         (false, false) => "missing",
     };
     let readers = if status.public { "public" } else { "private" };
-    let DictionaryStatus { id, uid, files, .. } = status;
+    let DictionaryStatus {
+        id,
+        uid,
+        files,
+        sort,
+        ..
+    } = status;
     ui.line(&format!(
-        "{state:8} {id}  {:>9} {:>9}  {files} files, {readers} ones of user {uid}",
+        "{state:8} {id}  {:>9} {:>9}  {sort} of {files} files, {readers} ones of user {uid}",
         size(status.size),
         size(status.stored),
     ));

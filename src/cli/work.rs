@@ -23,9 +23,18 @@ pub(super) fn perform(store: &Store, request: &Request, emit: Emit<'_>) -> Resul
         Request::Status { path } => {
             each_file(store, path, emit, &mut |attr, _| store.status(attr.ino))
         }
-        Request::Scrub { path } => each_file(store, path, emit, &mut |attr, go_on| {
-            store.verify(attr.ino, go_on)
-        }),
+        Request::Scrub { path } => {
+            each_file(store, path, emit, &mut |attr, go_on| {
+                store.verify(attr.ino, go_on)
+            })?;
+            if !PathBuf::from(path.clone()).as_os_str().is_empty() {
+                return Ok(());
+            }
+            store.verify_dictionaries(&mut |path, status| {
+                let path = path.into();
+                emit(Reply::File { path, status })
+            })
+        }
         Request::Learn { paths } => {
             let paths: Vec<PathBuf> = paths.iter().cloned().map(PathBuf::from).collect();
             let mut at = |path: &Path| emit(Reply::At { path: path.into() });

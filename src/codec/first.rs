@@ -34,6 +34,10 @@ impl Layers for First<'_> {
     fn dictionary(&self, id: &Digest) -> Result<Arc<[u8]>, LayerError> {
         self.0.dictionary(id)
     }
+
+    fn base(&self, id: &Digest, offset: u64, buf: &mut [u8]) -> Result<(), LayerError> {
+        self.0.base(id, offset, buf)
+    }
 }
 
 impl fmt::Debug for First<'_> {

@@ -63,6 +63,8 @@ pub struct Request<'a> {
     pub previews: usize,
     /// Dictionaries that may be used, the likeliest first.
     pub dictionaries: &'a [Dictionary],
+    /// What other files hold, the likeliest first; it can be read by [`Layers::base`] for ever after.
+    pub bases: &'a [Arc<template::Base>],
 }
 
 /// What a file holds, as far as losing sharpness is concerned.
@@ -90,6 +92,19 @@ pub trait Content: Send + Sync {
     /// # Errors
     /// Whatever the medium reports, also `UnexpectedEof` when the content shrank meanwhile.
     fn read_at(&self, offset: u64, buf: &mut [u8]) -> io::Result<()>;
+}
+
+impl Content for &[u8] {
+    fn size(&self) -> u64 {
+        self.len() as u64
+    }
+
+    fn read_at(&self, offset: u64, buf: &mut [u8]) -> io::Result<()> {
+        let at = usize::try_from(offset).unwrap_or(usize::MAX);
+        let range = at.checked_add(buf.len()).and_then(|end| self.get(at..end));
+        buf.copy_from_slice(range.ok_or(io::ErrorKind::UnexpectedEof)?);
+        Ok(())
+    }
 }
 
 /// Takes the layers of an object: each grows at its end, whichever is written to next.
@@ -202,8 +217,8 @@ pub trait Codec: fmt::Debug + Send + Sync {
         None
     }
 
-    /// The dictionaries that content with these settings cannot be read without; each is read by
-    /// [`Layers::dictionary`].
+    /// The dictionaries and bases that content with these settings cannot be read without; each is read by
+    /// [`Layers::dictionary`] or [`Layers::base`].
     fn dictionaries(&self, _settings: &[u8]) -> Vec<Digest> {
         Vec::new()
     }

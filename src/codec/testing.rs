@@ -82,6 +82,7 @@ pub(crate) fn encode(
             effort,
             previews,
             dictionaries: &[],
+            bases: &[],
         },
     )
 }

@@ -204,6 +204,13 @@ pub trait Layers: Send + Sync {
     fn dictionary(&self, id: &Digest) -> Result<Arc<[u8]>, LayerError> {
         Err(LayerError::Dictionary { id: *id })
     }
+    /// Fills `buf` from byte `offset` of a base that files share, by the BLAKE3 of all of it.
+    ///
+    /// # Errors
+    /// [`LayerError::Dictionary`] where that cannot be read.
+    fn base(&self, id: &Digest, _offset: u64, _buf: &mut [u8]) -> Result<(), LayerError> {
+        Err(LayerError::Dictionary { id: *id })
+    }
 }
 
 impl<T: Layers + ?Sized> Layers for Arc<T> {
@@ -221,5 +228,9 @@ impl<T: Layers + ?Sized> Layers for Arc<T> {
 
     fn dictionary(&self, id: &Digest) -> Result<Arc<[u8]>, LayerError> {
         (**self).dictionary(id)
+    }
+
+    fn base(&self, id: &Digest, offset: u64, buf: &mut [u8]) -> Result<(), LayerError> {
+        (**self).base(id, offset, buf)
     }
 }

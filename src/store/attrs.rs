@@ -243,6 +243,10 @@ impl Store {
             || set.times != SetTimes::default()
         {
             self.with_carrier(&node, Access::Write, |carrier| apply(carrier, &set))?;
+            if set.mode.is_some() || set.uid.is_some() {
+                // Others may be whom it shares with from now on.
+                self.families.forget(self.own()?.base.as_ref(), ino);
+            }
             if set.times.mtime.is_some() {
                 self.note_change(&node);
             }

@@ -1,12 +1,16 @@
 //! Dictionaries that files share: sets in `.holofs/dict/`, found by the hash of their content.
 //!
+//! There are two sorts: what the template codec has learned of samples, and *bases*, which hold what several files show.
+//!
 //! Each is kept as a spread set of the profile `strong`, so that it outlives most of what befalls the files that need it.
-//! It is called `ID.UIDw.holo` if everybody could read its samples, else `ID.UIDp.holo`: `ID` is the BLAKE3 of its bytes in
-//! hexadecimal, `UID` the owner of the samples. Files are coded with dictionaries of their owner and kind alone; what a
+//! It is called `ID.UIDw.holo` if everybody could read its samples, else `ID.UIDp.holo`, with a `b` before the ending for a
+//! base: `ID` is the BLAKE3 of its bytes in hexadecimal, `UID` the owner of the samples. Files are coded with dictionaries of their owner and kind alone; what a
 //! private file holds never gets into what a public one is read with.
 
+mod bases;
 mod work;
 
+pub(crate) use bases::Draft;
 pub use work::DictionaryStatus;
 
 use std::collections::VecDeque;
@@ -23,7 +27,7 @@ use super::names;
 use super::object::{self, Layout, Object, Recognised};
 use super::own::Own;
 use super::{Error, Result, switch};
-use crate::codec::{Codec as _, Content, Dictionary, Request, stored::Stored};
+use crate::codec::{Codec, Dictionary, Request, stored::Stored};
 use crate::format::descriptor::DEFAULT_UNIT;
 use crate::format::{Attributes, Descriptor, Digest, LayerError, Layers, Time};
 use crate::hologram::Profile;
@@ -59,6 +63,8 @@ pub(crate) struct Known {
     pub(crate) id: Digest,
     pub(crate) class: Class,
     pub(crate) object: Arc<Object>,
+    /// Whether it is a base.
+    pub(crate) base: bool,
     /// Its name in `.holofs/dict/`.
     pub(crate) name: OsString,
 }
@@ -74,6 +80,8 @@ pub(crate) struct Dictionaries {
     pub(crate) using: RwLock<()>,
     /// Read lately, the last first.
     kept: Mutex<VecDeque<Dictionary>>,
+    /// The same of bases.
+    bases: bases::Recent,
 }
 
 impl Dictionaries {
@@ -83,6 +91,7 @@ impl Dictionaries {
             listed: Mutex::default(),
             using: RwLock::default(),
             kept: Mutex::default(),
+            bases: bases::Recent::default(),
         }
     }
 
@@ -104,18 +113,11 @@ impl Dictionaries {
         if let Some(found) = found {
             return Ok(found.bytes);
         }
-        let missing = || LayerError::Dictionary { id: *id };
-        let names = self.names().map_err(|e| match e {
-            Error::Io(e) => LayerError::Io(e),
-            _ => missing(),
-        })?;
-        let names = names
-            .iter()
-            .filter(|name| parsed(name).is_some_and(|(found, _)| found == *id));
-        let known = names.filter_map(|name| self.look(name).ok().flatten());
-        let mut intact = known.filter_map(|known| content(&known.object).ok());
+        let named = self.named(id, false)?;
+        let mut intact = named.filter_map(|known| content(&known.object).ok());
         let bytes = intact.find(|bytes| Digest::of(bytes) == *id);
-        let bytes: Arc<[u8]> = bytes.ok_or_else(missing)?.into();
+        let missing = LayerError::Dictionary { id: *id };
+        let bytes: Arc<[u8]> = bytes.ok_or(missing)?.into();
         let mut kept = self.kept.lock();
         kept.push_front(Dictionary {
             id: *id,
@@ -125,9 +127,32 @@ impl Dictionaries {
         Ok(bytes)
     }
 
-    /// Whether a dictionary can be read.
+    /// Whether a dictionary or a base can be read.
     pub(crate) fn has(&self, id: &Digest) -> bool {
-        self.get(id).is_ok()
+        self.get(id).is_ok() || self.has_base(id)
+    }
+
+    /// The same, proved by reading all of it.
+    pub(crate) fn proves(&self, id: &Digest) -> bool {
+        self.get(id).is_ok() || self.proves_base(id)
+    }
+
+    /// Those with this id.
+    fn named(
+        &self,
+        id: &Digest,
+        base: bool,
+    ) -> std::result::Result<impl Iterator<Item = Known>, LayerError> {
+        let names = self.names().map_err(|e| match e {
+            Error::Io(e) => LayerError::Io(e),
+            _ => LayerError::Dictionary { id: *id },
+        })?;
+        let wanted = *id;
+        let names = names.into_iter().filter(move |name| {
+            let parsed = parsed(name);
+            parsed.is_some_and(|(found, _, sort)| (found, sort) == (wanted, base))
+        });
+        Ok(names.filter_map(|name| self.look(&name).ok().flatten()))
     }
 
     /// Names in the room for dictionaries, in the order of their ids.
@@ -144,7 +169,7 @@ impl Dictionaries {
     /// What lies under a name there.
     fn look(&self, name: &OsStr) -> Result<Option<Known>> {
         let room = self.room()?;
-        let Some((id, class)) = parsed(name) else {
+        let Some((id, class, base)) = parsed(name) else {
             return Ok(None);
         };
         Ok(
@@ -153,6 +178,7 @@ impl Dictionaries {
                     id,
                     class,
                     object,
+                    base,
                     name: name.to_owned(),
                 }),
                 _ => None,
@@ -191,7 +217,7 @@ impl Dictionaries {
         let all = self.all().unwrap_or_default();
         let mut fitting: Vec<Known> = all
             .into_iter()
-            .filter(|known| known.class == class)
+            .filter(|known| known.class == class && !known.base)
             .collect();
         fitting.sort_by_key(|known| std::cmp::Reverse(known.object.attributes().mtime));
         let read = fitting.into_iter().take(KEPT).filter_map(|known| {
@@ -207,25 +233,44 @@ impl Dictionaries {
     /// Keeps a dictionary; one that is there already stays.
     pub(crate) fn put(&self, own: &Own, bytes: &[u8], class: Class) -> Result<Digest> {
         let id = Digest::of(bytes);
-        let name = name_of(&id, class);
-        let room = self.room()?;
+        let name = name_of(&id, class, false);
         if let Ok(Some(known)) = self.look(&name)
             && content(&known.object).is_ok_and(|there| there == bytes)
         {
             return Ok(id);
         }
         let mut spool = Spool::new(Arc::clone(&own.staging));
-        let encoded = Stored.encode(&Bytes(bytes), Request::default(), &mut spool)?;
+        let encoded = Stored.encode(&bytes, Request::default(), &mut spool)?;
         spool.finish(encoded.layers)?;
+        self.keep(
+            own,
+            (&id, bytes.len() as u64),
+            class,
+            &name,
+            (&Stored, encoded.settings, &spool),
+        )?;
+        Ok(id)
+    }
+
+    /// Keeps content with this id and of this size, encoded.
+    fn keep(
+        &self,
+        own: &Own,
+        (id, size): (&Digest, u64),
+        class: Class,
+        name: &OsStr,
+        (codec, settings, spool): (&dyn Codec, Vec<u8>, &Spool),
+    ) -> Result<()> {
+        let room = self.room()?;
         let lengths: Vec<u64> = (0..spool.count()).map(|layer| spool.len(layer)).collect();
         let descriptor = Descriptor {
             version: crate::format::VERSION,
-            size: bytes.len() as u64,
-            hash: id,
+            size,
+            hash: *id,
             holes: Vec::new(),
             kind: crate::format::ObjectKind::File,
-            codec: Stored.id().0,
-            settings: encoded.settings,
+            codec: codec.id().0,
+            settings,
             chunks: Profile::Strong.chunks(),
             layers: Profile::Strong.layers(&lengths),
             unit: DEFAULT_UNIT,
@@ -243,24 +288,25 @@ impl Dictionaries {
         build::build(
             own.staging.as_ref(),
             &set,
-            &spool,
+            spool,
             &descriptor,
             OsStr::new("dictionary"),
             &attributes,
             Layout::Spread,
         )?;
         // One of that name which cannot be read is of no use to anybody.
-        if room.meta(&name).is_ok() {
-            switch::retire(own, room.as_ref(), &name)?;
+        if room.meta(name).is_ok() {
+            switch::retire(own, room.as_ref(), name)?;
         }
-        switch::encode(own.staging.as_ref(), &set, room.as_ref(), &name)?;
+        switch::encode(own.staging.as_ref(), &set, room.as_ref(), name)?;
         *self.listed.lock() = None;
-        Ok(id)
+        Ok(())
     }
 
     /// Removes a dictionary.
     pub(crate) fn remove(&self, own: &Own, known: &Known) -> Result<()> {
         self.kept.lock().retain(|kept| kept.id != known.id);
+        self.bases.forget(&known.id);
         *self.listed.lock() = None;
         switch::retire(own, self.room()?.as_ref(), &known.name)?;
         Ok(())
@@ -279,13 +325,14 @@ fn content(object: &Object) -> Result<Vec<u8>> {
 }
 
 /// The name of a dictionary.
-fn name_of(id: &Digest, class: Class) -> OsString {
+fn name_of(id: &Digest, class: Class, base: bool) -> OsString {
     let kind = if class.public { 'w' } else { 'p' };
-    format!("{id}.{}{kind}{SUFFIX}", class.uid).into()
+    let sort = if base { "b" } else { "" };
+    format!("{id}.{}{kind}{sort}{SUFFIX}", class.uid).into()
 }
 
-/// What a name says.
-fn parsed(name: &OsStr) -> Option<(Digest, Class)> {
+/// What a name says; the last is whether it is that of a base.
+fn parsed(name: &OsStr) -> Option<(Digest, Class, bool)> {
     let (id, class) = name.to_str()?.strip_suffix(SUFFIX)?.split_once('.')?;
     let mut digest = [0; 32];
     if id.len() != 2 * digest.len() || !id.is_ascii() {
@@ -294,30 +341,16 @@ fn parsed(name: &OsStr) -> Option<(Digest, Class)> {
     for (place, pair) in digest.iter_mut().zip(id.as_bytes().as_chunks::<2>().0) {
         *place = u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok()?;
     }
+    let (class, base) = match class.strip_suffix('b') {
+        Some(class) => (class, true),
+        None => (class, false),
+    };
     let (uid, public) = match class.strip_suffix('w') {
         Some(uid) => (uid, true),
         None => (class.strip_suffix('p')?, false),
     };
     let uid = uid.parse().ok()?;
-    Some((Digest(digest), Class { uid, public }))
-}
-
-/// Bytes in memory as the content of an encoder.
-struct Bytes<'a>(&'a [u8]);
-
-impl Content for Bytes<'_> {
-    fn size(&self) -> u64 {
-        self.0.len() as u64
-    }
-
-    fn read_at(&self, offset: u64, buf: &mut [u8]) -> io::Result<()> {
-        let at = usize::try_from(offset).unwrap_or(usize::MAX);
-        let range = at
-            .checked_add(buf.len())
-            .and_then(|end| self.0.get(at..end));
-        buf.copy_from_slice(range.ok_or(io::ErrorKind::UnexpectedEof)?);
-        Ok(())
-    }
+    Some((Digest(digest), Class { uid, public }, base))
 }
 
 #[cfg(test)]
@@ -363,9 +396,11 @@ mod tests {
                 public: true,
             },
         ] {
-            assert_eq!(parsed(&name_of(&id, class)), Some((id, class)));
+            for base in [false, true] {
+                assert_eq!(parsed(&name_of(&id, class, base)), Some((id, class, base)));
+            }
         }
-        let name = name_of(&id, MINE).into_string().unwrap();
+        let name = name_of(&id, MINE, false).into_string().unwrap();
         for other in [
             "",
             ".holo",

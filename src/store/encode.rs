@@ -1,7 +1,9 @@
 //! Encoding one file: plan, encode, protect, verify, and only then let the set take its name.
 
+mod again;
 mod plan;
 
+use std::cell::OnceCell;
 use std::ffi::{OsStr, OsString};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -20,10 +22,13 @@ use super::pairs::{Linger, hash_file};
 use super::state::{Kept, State};
 use super::tree::{Counters, Store};
 use super::{Error, Result, switch};
+use crate::codec::template::sketch::Sketch;
+use crate::codec::template::{Base, Template};
 use crate::codec::{self, Codec, CodecError, Content, LayerSink, Medium, Request};
 use crate::format::descriptor::DEFAULT_UNIT;
 use crate::format::{Attributes, Descriptor, Digest, LayerError, Layers, ObjectKind, SetId};
 use crate::hologram::Profile;
+pub(crate) use again::{Again, Of};
 pub(crate) use plan::{Encoding, Plan, Wish};
 
 /// Encoded bytes from which a set is spread over files when the policy leaves it open.
@@ -136,6 +141,8 @@ struct Candidate {
     meta: Meta,
     file: Arc<dyn File>,
     state: State,
+    /// What it has in common with others is found by this.
+    sketch: OnceCell<Option<Sketch>>,
 }
 
 impl Candidate {
@@ -146,7 +153,24 @@ impl Candidate {
             state: State::of_file(file.as_ref()),
             plain,
             file,
+            sketch: OnceCell::new(),
         })
+    }
+
+    fn content(&self) -> Plainly<'_> {
+        Plainly {
+            file: self.file.as_ref(),
+            size: self.meta.size,
+        }
+    }
+
+    /// `None` for what is too long to share anything.
+    fn sketch(&self) -> Option<&Sketch> {
+        let read = || {
+            let fits = self.meta.size <= Base::MOST;
+            fits.then(|| Sketch::of(&self.content()).ok()).flatten()
+        };
+        self.sketch.get_or_init(read).as_ref()
     }
 }
 
@@ -180,6 +204,7 @@ impl Store {
         let name = node.link().ok_or(Error::NotFound)?.name;
         let path = node.path().ok_or(Error::NotFound)?;
         let Some(Plain { dir, disk, meta }) = self.plain_file(node)? else {
+            self.recall_member(node);
             return Ok(Outcome::Already);
         };
         if node.is_written() {
@@ -267,16 +292,17 @@ impl Store {
     ) -> Result<Tried> {
         let own = self.own()?;
         let Candidate { meta, file, .. } = candidate;
-        let content = Plainly {
-            file: file.as_ref(),
-            size: meta.size,
-        };
+        let content = candidate.content();
         let _using = self.dictionaries.using.read();
-        let dictionaries = self.dictionaries.fitting(Class::of(meta.uid, meta.mode));
+        let class = Class::of(meta.uid, meta.mode);
+        let dictionaries = self.dictionaries.fitting(class);
+        let sketch = candidate.sketch().filter(|_| codec.id() == Template.id());
+        let bases = sketch.map(|sketch| self.dictionaries.fitting_bases(class, sketch));
         let request = Request {
             effort: how.effort,
             previews: profile.previews(),
             dictionaries: &dictionaries,
+            bases: bases.as_deref().unwrap_or_default(),
         };
         let mut spool = Spool::new(Arc::clone(&own.staging));
         let encoded = {
@@ -503,16 +529,17 @@ impl Store {
         if candidate.file.meta()?.ctime != was.ctime {
             return Ok(Outcome::Busy);
         }
-        let object_set = self.staged(set)?.set().0;
+        let object = self.staged(set)?;
         switch::encode(own.staging.as_ref(), set, dir.as_ref(), disk_name)?;
         drop(lease);
         self.lingering.insert(Linger {
-            set: object_set,
+            set: object.set().0,
             plain: meta,
             until: Instant::now() + self.policy.encode.linger,
             node: Some(Arc::clone(node)),
             tried: false,
         });
+        self.note_member(node, &object, candidate.sketch().cloned());
         self.counters.encoded.fetch_add(1, Ordering::Relaxed);
         self.queue.wake();
         Ok(Outcome::Encoded)

@@ -15,6 +15,7 @@ mod dictionaries;
 pub mod disk;
 mod encode;
 mod error;
+mod families;
 pub(crate) mod foreign;
 mod handles;
 mod init;

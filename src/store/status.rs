@@ -106,7 +106,7 @@ impl Store {
         let chunks = object.chunk_count()?;
         layers = layers.min(object.layers_of(chunks.have));
         let mut damage = object.damage();
-        let missing = self.missing_dictionaries(object);
+        let missing = self.missing_dictionaries(object, false);
         if !missing.is_empty() {
             layers = 0;
         }
@@ -135,17 +135,39 @@ impl Store {
             chunks,
             quality_db,
             reason: format!(
-                "{codec}, {layout}, exact from any {} of {} chunks{more}; policy: {}",
-                chunks.need, chunks.total, decision.reason
+                "{codec}, {layout}{}, exact from any {} of {} chunks{more}; policy: {}",
+                self.sharing(object),
+                chunks.need,
+                chunks.total,
+                decision.reason
             ),
             damage,
         })
     }
 
-    /// In words, which dictionaries an object needs that cannot be read.
-    pub(crate) fn missing_dictionaries(&self, object: &Object) -> Vec<String> {
+    /// In words, what an object shares with others.
+    fn sharing(&self, object: &Object) -> &'static str {
+        let needs = object.needs();
+        if needs.is_empty() {
+            ""
+        } else if needs.iter().any(|id| self.dictionaries.is_base(id)) {
+            ", what other files hold too kept with them"
+        } else {
+            ", with a dictionary for files like it"
+        }
+    }
+
+    /// In words, which dictionaries an object needs that cannot be read; `proved`: by reading all of them.
+    pub(crate) fn missing_dictionaries(&self, object: &Object, proved: bool) -> Vec<String> {
         let needs = object.needs().into_iter();
-        let missing = needs.filter(|id| !self.dictionaries.has(id));
+        let missing = needs.filter(|id| {
+            let there = if proved {
+                self.dictionaries.proves(id)
+            } else {
+                self.dictionaries.has(id)
+            };
+            !there
+        });
         missing
             .map(|id| format!("the dictionary {id} is missing"))
             .collect()

@@ -8,6 +8,7 @@
 //! | switch | steps | a crash in between leaves |
 //! |---|---|---|
 //! | encode | set into place; sync dir | plain file and set with equal content: a pair, resolved by comparing |
+//! | encode anew | exchange set in staging and in place; sync dir; the old one goes | the old set or the new one, of one content |
 //! | end of linger | lease; unlink plain | the same pair |
 //! | promote | plain copy into place; sync; set to trash; sync | the same pair |
 //! | replace beside | sync data; intent; successor into place; sync; predecessor to trash; sync | a pair with an intent |
@@ -56,6 +57,23 @@ pub(crate) fn encode(staging: &dyn Dir, set: &OsStr, dir: &dyn Dir, disk: &OsStr
         staging.rename(set, dir, disk, Rename::NoReplace)?;
         Ok(dir.sync()?)
     })
+}
+
+/// A finished set from `staging` takes the place of a set of the same content, which is removed.
+pub(crate) fn replace_set(own: &Own, set: &OsStr, dir: &dyn Dir, disk: &OsStr) -> Result<()> {
+    let staging = own.staging.as_ref();
+    unnoticed(dir, || {
+        staging.rename(set, dir, disk, Rename::Exchange)?;
+        if let Err(e) = dir.sync() {
+            undo(dir, disk, staging, set, Rename::Exchange);
+            return Err(e.into());
+        }
+        Ok(())
+    })?;
+    // Through the trash: what has parts is taken apart only once it cannot come back.
+    let trash = own.discard(staging, set)?;
+    own.purge(&trash);
+    Ok(())
 }
 
 /// A plain file leaves, whose content is in a set beside it. Refused with `WouldBlock` while a writer or a shared

@@ -12,6 +12,7 @@ use super::cache::Cache;
 use super::context::{Context, Met};
 use super::dictionaries::Dictionaries;
 use super::disk::{self, Dir, Kind};
+use super::families::Families;
 use super::foreign::Templates;
 use super::locate::{self, Entry, Found, Seen};
 use super::lock::Lock;
@@ -72,6 +73,7 @@ pub struct Store {
     pub(crate) templates: Arc<Templates>,
     /// Shared with the views.
     pub(crate) contexts: Arc<Met>,
+    pub(crate) families: Families,
     pub(crate) queue: Queue,
     pub(crate) counters: Counters,
     /// Damage that reads met, by set, until the set is verified again.
@@ -195,6 +197,7 @@ impl Store {
             dictionaries,
             templates,
             contexts,
+            families: Families::default(),
             nodes: Nodes::new(&options),
             tree: RwLock::new(()),
             lingering: Lingering::default(),
@@ -239,6 +242,7 @@ impl Store {
             }
         }
         if let Some(own) = &self.own {
+            self.families.save(own.base.as_ref());
             own.empty();
         }
         drop(self.lock.lock().take());

@@ -1,8 +1,10 @@
 //! Checking what is stored of one file, unit by unit.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use super::locate::Found;
+use super::names;
 use super::object::Object;
 use super::status::{state_with, status_of_foreign};
 use super::{Error, FileStatus, Result, Store};
@@ -28,7 +30,7 @@ impl Store {
             self.damaged.lock().remove(&object.set().0);
             self.note_damage(&object);
             status.damage = object.damage();
-            let missing = self.missing_dictionaries(&object);
+            let missing = self.missing_dictionaries(&object, true);
             let layers = if missing.is_empty() {
                 report.readable_layers()
             } else {
@@ -40,6 +42,43 @@ impl Store {
         Ok(status)
     }
 
+    /// Reads and checks every unit of all dictionaries, also of those that no file needs; `each` gets where one lies in
+    /// the store and its state, and says whether to go on.
+    ///
+    /// # Errors
+    /// What the medium says.
+    pub fn verify_dictionaries(
+        &self,
+        each: &mut dyn FnMut(&Path, FileStatus) -> bool,
+    ) -> Result<()> {
+        for known in self.dictionaries.all()? {
+            let object = &known.object;
+            let mut layers = 0;
+            if let Some(report) = object.verify(&mut |_| true)? {
+                layers = report.readable_layers();
+            }
+            let (state, quality_db) = state_with(object, layers);
+            let status = FileStatus {
+                state,
+                codec: object
+                    .codec()
+                    .map_or("unknown", |codec| codec.name())
+                    .to_owned(),
+                size: object.descriptor().size,
+                stored: object.stored_bytes(),
+                chunks: object.chunk_count()?,
+                quality_db,
+                reason: "files share it".to_owned(),
+                damage: object.damage(),
+            };
+            let path = Path::new(names::OWN).join(names::DICT).join(&known.name);
+            if !each(&path, status) {
+                break;
+            }
+        }
+        Ok(())
+    }
+
     /// The set of a file, `None` for one that is kept as itself or came from elsewhere.
     pub(crate) fn encoded(&self, ino: u64) -> Result<Option<Arc<Object>>> {
         Ok(match self.found_of(ino)? {
@@ -49,7 +88,7 @@ impl Store {
     }
 
     /// What the name of an inode is now.
-    fn found_of(&self, ino: u64) -> Result<Option<Found>> {
+    pub(crate) fn found_of(&self, ino: u64) -> Result<Option<Found>> {
         let node = self.nodes.get(ino)?;
         let link = node.link().ok_or(Error::NotFound)?;
         let dir = self.dir(&link.parent)?;

@@ -1,7 +1,7 @@
 //! The background: encodes quiet files, ends lingering, crawls the tree for work left over.
 
 use std::collections::{BTreeSet, HashMap};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -12,6 +12,7 @@ use super::Result;
 use super::crawl::Crawl;
 use super::disk::Kind;
 use super::encode::Outcome;
+use super::families::Shared;
 use super::node::Node;
 use super::policy::Encode;
 use super::tree::{Counters, Store};
@@ -217,7 +218,7 @@ fn work(store: &Store) {
             }
             continue;
         }
-        if crawl_on(store) {
+        if crawl_on(store) || share_on(store) {
             continue;
         }
         let mut state = store.queue.state.lock();
@@ -293,6 +294,24 @@ fn crawl_on(store: &Store) -> bool {
     more
 }
 
+/// Has files share what they hold, while there is nothing else to do; `false` when there is nothing of it.
+fn share_on(store: &Store) -> bool {
+    let mut idle = |_: &Path| {
+        let state = store.queue.state.lock();
+        let due = state
+            .order
+            .first()
+            .is_some_and(|(due, _)| *due <= Instant::now());
+        !due && state.streamed.is_empty()
+    };
+    let shared = store.share(false, &mut idle).unwrap_or_else(|e| {
+        log::warn!("files do not share what they hold: {e}");
+        Shared::Nothing
+    });
+    store.dictionaries.rest();
+    shared == Shared::Some
+}
+
 impl Store {
     /// Finishes the crawl, encodes every closed file now, ends lingering; returns when nothing is pending.
     /// `progress` is called now and then with the path at work and says whether to go on.
@@ -329,6 +348,13 @@ impl Store {
             self.end_linger(&linger)?;
         }
         self.wait_for_workers();
+        while on
+            && self.share(true, &mut |path| {
+                on = on && progress(path);
+                on
+            })? == Shared::Some
+        {}
+        self.dictionaries.rest();
         Ok(done)
     }
 

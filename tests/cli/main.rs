@@ -16,6 +16,7 @@ mod pictures;
 mod show;
 mod stack;
 mod text;
+mod versions;
 
 use std::collections::BTreeSet;
 use std::ffi::OsStr;

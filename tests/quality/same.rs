@@ -89,6 +89,7 @@ fn encoded() -> Vec<String> {
             let mut layers = Taken::default();
             let request = Request {
                 dictionaries: &[],
+                bases: &[],
                 effort: Effort::Normal,
                 previews,
             };

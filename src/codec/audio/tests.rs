@@ -26,6 +26,7 @@ fn request(previews: usize) -> Request<'static> {
         effort: Effort::Normal,
         previews,
         dictionaries: &[],
+        bases: &[],
     }
 }
 

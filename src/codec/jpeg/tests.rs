@@ -24,6 +24,7 @@ fn request(previews: usize) -> Request<'static> {
         effort,
         previews,
         dictionaries: &[],
+        bases: &[],
     }
 }
 

@@ -17,6 +17,7 @@ const FAST: Request<'_> = Request {
     effort: Effort::Fast,
     previews: 0,
     dictionaries: &[],
+    bases: &[],
 };
 
 /// Contents of all the kinds that segments can have, alone and beside each other.

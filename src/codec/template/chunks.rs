@@ -37,22 +37,27 @@ const fn gear() -> [u64; 256] {
     table
 }
 
+/// The hash of the last [`WINDOW`] bytes when another follows.
+pub(super) fn step(hash: u64, byte: u8) -> u64 {
+    let number = GEAR.get(usize::from(byte)).copied().unwrap_or(0);
+    (hash << 1).wrapping_add(number)
+}
+
 /// Length of the chunk that `bytes` begin with; fewer than [`MOST`] of them only at the end of the content.
 fn cut(bytes: &[u8]) -> usize {
     let skip = LEAST - WINDOW;
     let Some((_, rest)) = bytes.split_at_checked(skip) else {
         return bytes.len();
     };
-    let step = |hash: u64, byte: &u8| {
-        let number = GEAR.get(usize::from(*byte)).copied().unwrap_or(0);
-        (hash << 1).wrapping_add(number)
-    };
-    let mut hash = rest.iter().take(WINDOW).fold(0, step);
+    let mut hash = rest
+        .iter()
+        .take(WINDOW)
+        .fold(0, |hash, byte| step(hash, *byte));
     for (i, byte) in rest.iter().enumerate().take(MOST - skip).skip(WINDOW) {
         if hash < BOUND {
             return skip + i;
         }
-        hash = step(hash, byte);
+        hash = step(hash, *byte);
     }
     bytes.len().min(MOST)
 }

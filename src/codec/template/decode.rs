@@ -63,7 +63,8 @@ impl<'a> Reader<'a> {
                 block.content
             )));
         }
-        let runs = Runs::parse(&frame, block.content, end, block.water, after)?;
+        let based = self.notes.index.bases() > 0;
+        let runs = Runs::parse(&frame, block.content, end, block.water, after, based)?;
         Ok(self.blocks.keep(number as u64, runs, 1))
     }
 
@@ -159,6 +160,9 @@ impl Decoder for Reader<'_> {
         };
         let skip = offset - run.content;
         let notes = run.extent.notes + skip;
+        if notes < self.notes.index.bases() {
+            return Ok(None);
+        }
         let blocks = &self.notes.index.blocks;
         let after = blocks.partition_point(|block| block.water <= notes);
         let block = self.block(after.saturating_sub(1))?;

@@ -1,5 +1,9 @@
 //! Encoding: what repeats becomes extents, what is left becomes packs.
 
+use std::io;
+
+use super::base::Base;
+use super::based::Based;
 use super::chunks::{Chunks, hash};
 use super::dedupe::{Earlier, LARGEST, STRIDE, Table, survey};
 use super::extents::{Block, Builder, Extent};
@@ -36,20 +40,27 @@ pub(super) fn encode(
 ) -> Result<Encoded, CodecError> {
     let size = content.size();
     let shared = shared::of(request.dictionaries);
-    if size < SHORTEST && (shared.is_empty() || size < SHORTEST_SHARED) {
+    let based = match size {
+        ..SHORTEST_SHARED => None,
+        _ => Based::new(content, request.bases)?,
+    };
+    let alone = shared.is_empty() && based.is_none();
+    if size < SHORTEST && (alone || size < SHORTEST_SHARED) {
         return Err(CodecError::Declined(format!("only {size} bytes")));
     }
     if size > LARGEST {
         return Err(CodecError::Declined(format!("{size} bytes")));
     }
-    let repeats = survey(content, sink)? >= size / REPEATED;
-    if !repeats && !sample_gains(content)? {
+    let repeats = based.is_none() && survey(content, sink)? >= size / REPEATED;
+    if based.is_none() && !repeats && !sample_gains(content)? {
         return Err(CodecError::Declined(
             "a sample does not compress".to_owned(),
         ));
     }
     let mut writer = Writer::new(request.effort, size, &shared, sink);
-    if repeats {
+    if let Some(based) = based {
+        based.write(&mut writer)?;
+    } else if repeats {
         by_chunks(content, &mut writer)?;
     } else {
         let mut buffer = vec![0; usize::try_from(STRIDE).unwrap_or(0)];
@@ -127,28 +138,20 @@ fn by_chunks(content: &dyn Content, writer: &mut Writer<'_>) -> Result<(), Codec
             writer.go_on()?;
             asked = offset + STRIDE;
         }
-        let hash = hash(chunk);
-        let found = table.find(hash, chunk.len(), |at| earlier.is(at, chunk))?;
-        if let Some(notes) = found {
-            if run.extent.length > 0 && notes != run.extent.notes + run.extent.length {
-                run.end(writer)?;
-            }
-            run.extend(notes, chunk);
-        } else {
-            run.end(writer)?;
-            table.add(hash, chunk.len(), offset, writer.length);
-            writer.new_notes(chunk)?;
-        }
+        run.add(
+            &mut table,
+            offset,
+            chunk,
+            |at| earlier.is(at, chunk),
+            writer,
+        )?;
     }
     run.end(writer)?;
-    if let Some(block) = writer.extents.finish()? {
-        writer.block(&block)?;
-    }
-    Ok(())
+    writer.end_extents()
 }
 
 /// Chunks on end that were there before, on end too.
-struct Run {
+pub(super) struct Run {
     extent: Extent,
     /// What it holds, while it is too short.
     bytes: Vec<u8>,
@@ -167,6 +170,32 @@ impl Default for Run {
 }
 
 impl Run {
+    /// Writes the next chunk, which begins at `offset` of the content, unless it was there before: `same` is asked whether
+    /// the content at an offset begins with it.
+    ///
+    /// # Errors
+    /// Those of `same` and of the writer.
+    pub(super) fn add(
+        &mut self,
+        table: &mut Table,
+        offset: u64,
+        chunk: &[u8],
+        same: impl FnMut(u64) -> io::Result<bool>,
+        writer: &mut Writer<'_>,
+    ) -> Result<(), CodecError> {
+        let hash = hash(chunk);
+        if let Some(notes) = table.find(hash, chunk.len(), same)? {
+            if self.extent.length > 0 && notes != self.extent.notes + self.extent.length {
+                self.end(writer)?;
+            }
+            self.extend(notes, chunk);
+            return Ok(());
+        }
+        self.end(writer)?;
+        table.add(hash, chunk.len(), offset, writer.length);
+        writer.new_notes(chunk)
+    }
+
     fn extend(&mut self, notes: u64, chunk: &[u8]) {
         if self.extent.length == 0 {
             self.extent.notes = notes;
@@ -177,7 +206,11 @@ impl Run {
         self.extent.length += chunk.len() as u64;
     }
 
-    fn end(&mut self, writer: &mut Writer<'_>) -> Result<(), CodecError> {
+    /// Writes what was there before, up to here.
+    ///
+    /// # Errors
+    /// Those of the writer.
+    pub(super) fn end(&mut self, writer: &mut Writer<'_>) -> Result<(), CodecError> {
         if self.bytes.len() >= LEAST_RUN {
             writer.show(self.extent)?;
         } else if !self.bytes.is_empty() {
@@ -190,7 +223,7 @@ impl Run {
 }
 
 /// Writes the layer.
-struct Writer<'a> {
+pub(super) struct Writer<'a> {
     effort: Effort,
     shared: &'a [Shared],
     sink: &'a mut dyn LayerSink,
@@ -227,7 +260,16 @@ impl<'a> Writer<'a> {
         }
     }
 
-    fn go_on(&self) -> Result<(), CodecError> {
+    /// Begins the notes with what a base holds; returns where that is in the notes.
+    pub(super) fn begin_with(&mut self, base: &Base) -> u64 {
+        let place = self.length;
+        self.index.add_base(base.id(), base.bytes().len() as u64);
+        self.length = self.index.bases();
+        self.extents = Builder::after(self.length);
+        place
+    }
+
+    pub(super) fn go_on(&self) -> Result<(), CodecError> {
         if self.sink.cancelled() {
             Err(CodecError::Cancelled)
         } else {
@@ -250,8 +292,16 @@ impl<'a> Writer<'a> {
         self.notes(bytes)
     }
 
+    /// Writes the extents that are left.
+    pub(super) fn end_extents(&mut self) -> Result<(), CodecError> {
+        match self.extents.finish()? {
+            Some(block) => self.block(&block),
+            None => Ok(()),
+        }
+    }
+
     /// Notes what the content shows next.
-    fn show(&mut self, extent: Extent) -> Result<(), CodecError> {
+    pub(super) fn show(&mut self, extent: Extent) -> Result<(), CodecError> {
         match self.extents.push(extent)? {
             Some(block) => self.block(&block),
             None => Ok(()),

@@ -4,7 +4,8 @@
 //! last byte: first the length of each extent, then where each begins in the notes. That is 0 for an extent that begins at
 //! the *high water*, the end of all notes that earlier extents have shown, and so shows notes for the first time; else one
 //! more than the distance from where the extent before ended, sign in the lowest bit. The first extent of a block follows
-//! an extent that ended at the high water.
+//! an extent that ended at the high water. Where the notes begin with a base, the high water begins at its end, and distances
+//! are from where the last extent ended that was none at the high water: what follows a change follows it in the base, too.
 
 use super::bad;
 use crate::codec::CodecError;
@@ -38,6 +39,8 @@ pub(super) struct Builder {
     now: u64,
     /// Whether the last extent shows its notes for the first time.
     first: bool,
+    /// Whether the notes begin with a base.
+    based: bool,
 }
 
 /// A block, encoded.
@@ -51,6 +54,16 @@ pub(super) struct Block {
 }
 
 impl Builder {
+    /// For notes that begin with so many bytes of bases.
+    pub(super) fn after(bases: u64) -> Self {
+        Self {
+            water: bases,
+            now: bases,
+            based: bases > 0,
+            ..Self::default()
+        }
+    }
+
     /// Adds an extent; returns the block that is full.
     ///
     /// # Errors
@@ -101,8 +114,11 @@ impl Builder {
                     notes => ((end - notes) << 1) + 2,
                 },
             );
-            end = extent.notes + extent.length;
-            water = water.max(end);
+            let last = extent.notes + extent.length;
+            if !self.based || extent.notes != water {
+                end = last;
+            }
+            water = water.max(last);
         }
         let block = Block {
             content: self.content,
@@ -131,7 +147,7 @@ pub(super) struct Run {
 
 impl Runs {
     /// Reads a block that begins at `content` and must end at `end`, where the high water is `water` before it and must be
-    /// `after` after it.
+    /// `after` after it; `based`: the notes begin with a base.
     ///
     /// # Errors
     /// [`CodecError::Format`] for what no [`Builder`] makes.
@@ -141,6 +157,7 @@ impl Runs {
         end: u64,
         mut water: u64,
         after: u64,
+        based: bool,
     ) -> Result<Self, CodecError> {
         let plain = zstd::bulk::decompress(frame, PLAIN);
         let plain = plain.map_err(|e| bad(format_args!("extents: {e}")))?;
@@ -181,7 +198,9 @@ impl Runs {
                 first,
             });
             content += length;
-            before = last;
+            if !based || !first {
+                before = last;
+            }
             water = water.max(last);
         }
         if content != end || water != after {
@@ -241,8 +260,8 @@ mod tests {
     use crate::codec::testing::random;
 
     /// Extents as an encoder makes them: what is new follows the high water, the rest lies below it.
-    fn extents(seed: u64, count: usize) -> Vec<Extent> {
-        let mut water = 0;
+    fn extents(seed: u64, count: usize, bases: u64) -> Vec<Extent> {
+        let mut water = bases;
         let numbers = random(seed, 24 * count);
         let numbers = numbers.as_chunks::<8>().0.iter();
         let mut numbers = numbers.map(|bytes| u64::from_le_bytes(*bytes));
@@ -263,9 +282,13 @@ mod tests {
 
     #[test]
     fn blocks_give_back_their_extents() {
-        for (seed, count) in [(1, 1), (2, 2), (3, 512), (4, 513), (5, 3000)] {
-            let extents = extents(seed, count);
-            let mut builder = Builder::default();
+        let counts = [(1, 1), (2, 2), (3, 512), (4, 513), (5, 3000)];
+        let all = counts
+            .iter()
+            .flat_map(|(seed, count)| [0, 1 << 14, 9 << 20].map(|bases| (*seed, *count, bases)));
+        for (seed, count, bases) in all {
+            let extents = extents(seed, count, bases);
+            let mut builder = Builder::after(bases);
             let mut blocks = Vec::new();
             for extent in &extents {
                 blocks.extend(builder.push(*extent).unwrap());
@@ -273,14 +296,23 @@ mod tests {
             blocks.extend(builder.finish().unwrap());
             let size: u64 = extents.iter().map(|e| e.length).sum();
             let water = extents.iter().map(|e| e.notes + e.length).max().unwrap();
+            let water = water.max(bases);
             let ends = blocks.iter().skip(1).map(|b| (b.content, b.water));
             let ends: Vec<_> = ends.chain([(size, water)]).collect();
             let mut content = 0;
             let mut all = extents.iter();
             for (block, (end, after)) in blocks.iter().zip(ends) {
                 assert!(block.frame.len() <= FRAME);
-                let parse =
-                    |end, after| Runs::parse(&block.frame, block.content, end, block.water, after);
+                let parse = |end, after| {
+                    Runs::parse(
+                        &block.frame,
+                        block.content,
+                        end,
+                        block.water,
+                        after,
+                        bases > 0,
+                    )
+                };
                 let runs = parse(end, after).unwrap();
                 assert!(parse(end + 1, after).is_err() && parse(end, after + 1).is_err());
                 while content < end {

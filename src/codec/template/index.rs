@@ -19,6 +19,8 @@ const GROUP_ENTRY: usize = 20;
 const BLOCK_ENTRY: usize = 36;
 /// Content that a block of extents but the last one describes at least: no encoder uses shorter extents on average.
 const LEAST_OF_BLOCK: u64 = extents::BLOCK as u64 * 256;
+/// The same where there are bases.
+const LEAST_OF_BASED: u64 = extents::BLOCK as u64 * 8;
 /// Bytes of a dictionary at most.
 pub(super) const LONGEST_DICTIONARY: u32 = 2 << 20;
 
@@ -33,6 +35,8 @@ pub(super) enum Kind {
     Phrases,
     /// Phrases of a dictionary that files share.
     Shared,
+    /// None: what files share, filled up to a whole unit.
+    Base,
 }
 
 /// A pack of notes.
@@ -43,7 +47,7 @@ pub(super) struct Pack {
     /// Its length there.
     pub(super) length: u64,
     pub(super) kind: Kind,
-    /// Where its dictionary begins in the layer; the number of a shared one.
+    /// Where its dictionary begins in the layer; the number of a shared one or of a base.
     pub(super) dictionary: u64,
     pub(super) dictionary_length: u32,
     /// The number of its first group.
@@ -81,7 +85,7 @@ pub(super) struct Index {
     pub(super) groups: Vec<Group>,
     /// Empty where the content is the notes.
     pub(super) blocks: Vec<Block>,
-    /// Ids of shared dictionaries.
+    /// Ids of shared dictionaries and bases.
     pub(super) shared: Vec<Digest>,
 }
 
@@ -89,6 +93,25 @@ impl Index {
     /// Bytes of notes.
     pub(super) fn notes(&self) -> u64 {
         self.packs.last().map_or(0, |pack| pack.notes + pack.length)
+    }
+
+    /// Bytes of bases, with which the notes begin.
+    pub(super) fn bases(&self) -> u64 {
+        let bases = self.packs.iter().take_while(|pack| pack.kind == Kind::Base);
+        bases.map(|pack| pack.length).sum()
+    }
+
+    /// Begins the notes with what a base of `size` bytes holds; bases come first.
+    pub(super) fn add_base(&mut self, id: Digest, size: u64) {
+        self.packs.push(Pack {
+            notes: self.notes(),
+            length: size.next_multiple_of(UNIT as u64),
+            kind: Kind::Base,
+            dictionary: self.shared.len() as u64,
+            dictionary_length: 0,
+            first_group: 0,
+        });
+        self.shared.push(id);
     }
 
     /// The index as it lies at byte `start` of the layer, and the settings.
@@ -108,6 +131,7 @@ impl Index {
                 Kind::Zstd => 1,
                 Kind::Phrases => 2,
                 Kind::Shared => 3,
+                Kind::Base => 4,
             };
             bytes.extend([kind, 0, 0, 0]);
         }
@@ -148,8 +172,13 @@ impl Index {
             return Err(bad(format_args!("{} layers instead of 1", layers.count())));
         }
         // Packs have 64 or 32 MiB, groups 4, and blocks of extents what they have at least: but for the last ones.
-        let blocks = size / LEAST_OF_BLOCK + 1;
-        let packs = size / (32 << 20) + 1;
+        let least = if shared.is_empty() {
+            LEAST_OF_BLOCK
+        } else {
+            LEAST_OF_BASED
+        };
+        let blocks = size / least + 1;
+        let packs = size / (32 << 20) + 1 + shared.len() as u64;
         let groups = size / (UNIT * GROUP) as u64 + packs;
         let most = HEAD as u64
             + packs.saturating_mul(PACK_ENTRY as u64)
@@ -196,6 +225,7 @@ impl Index {
                     1 => Kind::Zstd,
                     2 => Kind::Phrases,
                     3 => Kind::Shared,
+                    4 => Kind::Base,
                     _ => return None,
                 },
                 first_group,
@@ -204,7 +234,9 @@ impl Index {
                 return None;
             }
             notes = notes.checked_add(length)?;
-            first_group += usize::try_from(length).ok()?.div_ceil(UNIT * GROUP);
+            if pack.kind != Kind::Base {
+                first_group += usize::try_from(length).ok()?.div_ceil(UNIT * GROUP);
+            }
             index.packs.push(pack);
         }
         for _ in 0..groups {
@@ -239,11 +271,14 @@ impl Index {
             there && pack.dictionary_length == 0
         };
         let dictionary = |pack: &Pack| match (pack.kind, pack.dictionary_length) {
+            (Kind::Base, _) => of_shared(pack) && pack.length.is_multiple_of(unit),
             (Kind::Shared, _) => of_shared(pack),
             (_, length) => length <= LONGEST_DICTIONARY && inside(pack.dictionary, length.into()),
         };
         let mut groups = self.groups.iter();
-        let good = whole.into_iter().all(|pack| pack.length % unit == 0)
+        let mut own = self.packs.iter().skip_while(|p| p.kind == Kind::Base);
+        let good = own.all(|pack| pack.kind != Kind::Base)
+            && whole.into_iter().all(|pack| pack.length % unit == 0)
             && self.packs.iter().all(dictionary)
             && groups.all(|g| {
                 u64::from(g.length) <= unit * GROUP as u64 && inside(g.start, g.length.into())
@@ -259,9 +294,10 @@ impl Index {
         let mut order = order.map(|(a, b)| a.content < b.content && a.water <= b.water);
         let made_up = match (self.blocks.first(), self.blocks.last()) {
             (Some(first), Some(last)) => {
-                first.content == 0 && first.water == 0 && last.content < size && last.water <= notes
+                let begins = (first.content, first.water) == (0, self.bases());
+                begins && last.content < size && last.water <= notes
             }
-            _ => notes == size,
+            _ => notes == size && self.bases() == 0,
         };
         if inside && order.all(|ordered| ordered) && made_up {
             Ok(())

@@ -31,6 +31,10 @@
 //! | 1 zstd | zstd frame (RFC 8878) without its magic number | none, or a zstd frame of up to 112 KiB that come before each unit |
 //! | 2 phrases | [`crate::coding::phrases`] | phrases and what follows what |
 //! | 3 shared phrases | the same | none here: one that files share, by its number in the settings |
+//! | 4 base | none, and no groups | none: the notes are a base, by its number in the settings, and zeros up to a whole unit |
+//!
+//! A *base* is what several files hold alike, kept as a content of its own; a reader asks for ranges of it by its id. Bases
+//! come before all other packs, and there are extents then. Zeros after the end of a base are never shown.
 //!
 //! Blocks of extents are described in `extents`, branches with targets instead of distances in [`crate::coding::phrases::x86`],
 //! for which a unit's position is that in its pack.
@@ -39,12 +43,12 @@
 //! |---|---|
 //! | `0 .. 12` | u32 each: packs `p`, groups `g`, blocks of extents `b` (0 where the content is the notes) |
 //! | `12 .. 16` | 0 |
-//! | 24 each, `p` of them | u64 length in the notes; u64 where the dictionary begins in the layer (kind 3: its number), u32 its length (kind 3: 0); u8 kind; 3 zeros |
+//! | 24 each, `p` of them | u64 length in the notes; u64 where the dictionary begins in the layer (kinds 3 and 4: its number), u32 its length (kinds 3 and 4: 0); u8 kind; 3 zeros |
 //! | 20 each, `g` of them | u64 where the units begin in the layer; u32 their length, after which comes the table; proof of the table |
 //! | 36 each, `b` of them | u64 where the block begins in the content; u64 notes shown before it; u64 where it begins in the layer, u32 its length; its proof |
 //!
 //! The settings are u64 where the index begins in the layer, which it ends, the first 16 bytes of its BLAKE3, and the ids of
-//! shared dictionaries, 32 bytes each and at most 8 of them.
+//! shared dictionaries and bases, 32 bytes each and at most 8 of them.
 //!
 //! # What follows
 //! * Opening reads the index: 6 KiB for 1 GiB of notes, 36 bytes more for each 512 extents. Everything else is read when
@@ -53,12 +57,17 @@
 //!   its pack, a block of extents its own content, the index everything.
 //! * After an append, packs that were full before encode to the same bytes at the same places, and so do blocks of extents,
 //!   as long as the answer to whether anything repeats is the same. The last pack and the index are new.
+//! * What is lost of a base costs what shows it. Contents of up to 32 MiB are coded against bases of up to 32 MiB each, at
+//!   most 4 at a time, all of which are in memory meanwhile; a reader of a base needs what a reader of any content does.
 //! * Memory: the encoder holds a pack, what coding it takes (at most 8 bytes for each of its own), a table of chunks (32
 //!   bytes per KiB of content, at most 64 MiB) and the index; a reader the index, dictionaries of 16 MiB, 1 MiB of blocks of
 //!   extents, 0.5 MiB of tables, 256 KiB of units, and 0.5 MiB for each thread that reads.
 //! * A few bytes of extents may describe any length of content; it is expanded only as far as it is read.
 //! * The bytes depend on the content, the effort and the version of zstd, on nothing else.
 
+mod base;
+mod based;
+mod blocks;
 mod chunks;
 mod decode;
 mod dedupe;
@@ -70,6 +79,7 @@ mod pack;
 mod recent;
 mod reuse;
 mod shared;
+pub mod sketch;
 #[cfg(test)]
 mod tests;
 
@@ -90,6 +100,8 @@ const PACK: u64 = 64 << 20;
 const TABLE_ENTRY: usize = 10;
 /// In a table: the unit was coded with targets of branches instead of distances.
 const FILTERED: u16 = 1 << 15;
+
+pub use base::{Base, Common};
 
 /// The codec.
 #[derive(Debug, Clone, Copy)]

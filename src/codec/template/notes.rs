@@ -118,6 +118,12 @@ impl<'a> Notes<'a> {
         };
         let mut rest = out;
         while !rest.is_empty() {
+            if let Some(done) = self.based(notes, rest)? {
+                notes += done as u64;
+                content += done as u64;
+                rest = rest.get_mut(done..).unwrap_or_default();
+                continue;
+            }
             let skip = usize::try_from(notes % UNIT as u64).unwrap_or(0);
             let span = self.span(notes - skip as u64)?;
             let unit = UNIT.min(usize::try_from(span.left).unwrap_or(UNIT));
@@ -141,6 +147,22 @@ impl<'a> Notes<'a> {
             spare.push(scratch);
         }
         Ok(())
+    }
+
+    /// Fills `out` as far as the notes from `notes` on lie in one base; returns the bytes, `None` where they lie in none.
+    fn based(&self, notes: u64, out: &mut [u8]) -> Result<Option<usize>, CodecError> {
+        let Some((_, pack)) = self.index.pack(notes).filter(|(_, p)| p.kind == Kind::Base) else {
+            return Ok(None);
+        };
+        let place = notes - pack.notes;
+        let left = usize::try_from(pack.length - place.min(pack.length)).unwrap_or(0);
+        let id = self.index.shared.get(number_of(pack.dictionary));
+        let id = id
+            .filter(|_| left > 0)
+            .ok_or_else(|| bad(format_args!("no notes {notes}")))?;
+        let (out, _) = out.split_at_mut(left.min(out.len()));
+        self.layers.base(id, place, out)?;
+        Ok(Some(out.len()))
     }
 
     /// The group with the unit that begins at `notes`.
@@ -316,7 +338,7 @@ impl<'a> Notes<'a> {
                 let bytes = || Ok(self.layers.dictionary(id)?);
                 (Dictionary::Phrases(shared::get(id, bytes, wrong)?), 0)
             }
-            Kind::Raw | Kind::Zstd => (Dictionary::None, 0),
+            Kind::Raw | Kind::Zstd | Kind::Base => (Dictionary::None, 0),
         };
         Ok(self.dictionaries.keep(number, dictionary, weight))
     }

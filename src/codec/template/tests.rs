@@ -18,6 +18,7 @@ use crate::format::LayerError;
 
 const FAST: Request<'_> = Request {
     dictionaries: &[],
+    bases: &[],
     effort: Effort::Fast,
     previews: 0,
 };

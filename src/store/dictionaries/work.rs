@@ -22,6 +22,8 @@ const GRACE: i64 = 24 * 3600;
 pub struct DictionaryStatus {
     /// Its id: the BLAKE3 of its bytes, in hexadecimal.
     pub id: String,
+    /// "base": it holds what several files show; "dictionary": what was learned of samples.
+    pub sort: String,
     /// Whose files it is for.
     pub uid: u32,
     /// Whether these are files that everybody may read.
@@ -121,6 +123,7 @@ impl Store {
             let files = needed.get(&known.id).copied().unwrap_or(0);
             all.push(DictionaryStatus {
                 id: known.id.to_string(),
+                sort: if known.base { "base" } else { "dictionary" }.to_owned(),
                 uid: known.class.uid,
                 public: known.class.public,
                 size: known.object.descriptor().size,
@@ -134,6 +137,7 @@ impl Store {
             if all.iter().all(|status| status.id != id.to_string()) {
                 all.push(DictionaryStatus {
                     id: id.to_string(),
+                    sort: "dictionary".to_owned(),
                     uid: 0,
                     public: false,
                     size: 0,

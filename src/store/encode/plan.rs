@@ -18,7 +18,7 @@ pub(crate) enum Plan {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Encoding {
     /// `None`: by content.
-    codec: Option<&'static dyn Codec>,
+    pub(super) codec: Option<&'static dyn Codec>,
     /// `None`: by content.
     profile: Option<Profile>,
     /// `None`: by encoded size.

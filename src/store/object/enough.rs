@@ -59,6 +59,13 @@ impl Layers for Supplied {
         };
         dictionaries.get(id)
     }
+
+    fn base(&self, id: &Digest, offset: u64, buf: &mut [u8]) -> Result<(), LayerError> {
+        let Some(dictionaries) = &self.dictionaries else {
+            return Err(LayerError::Dictionary { id: *id });
+        };
+        dictionaries.read_base(id, offset, buf)
+    }
 }
 
 impl Layers for Enough {

@@ -1,0 +1,239 @@
+//! Coding an encoded file anew: its set is replaced by another one of the same content.
+
+use std::ffi::OsStr;
+use std::path::Path;
+use std::sync::Arc;
+
+use super::{Cancelling, PIECE, Plan, SPREAD_FROM, WhileWanted, Wish, next_generation};
+use crate::codec::template::{Base, Template};
+use crate::codec::{Codec, CodecError, Content, Request};
+use crate::format::descriptor::DEFAULT_UNIT;
+use crate::format::{Attributes, Descriptor, LayerSpec, Layers};
+use crate::store::attrs::copy_native;
+use crate::store::build::{self, Spool};
+use crate::store::dictionaries::Class;
+use crate::store::disk::{Access, SetTimes};
+use crate::store::locate::Found;
+use crate::store::names;
+use crate::store::node::Node;
+use crate::store::object::{Layout, Object};
+use crate::store::tree::Store;
+use crate::store::{Error, Result, switch};
+
+/// What it takes now, at most, of what it took: so many tenths.
+const GAIN: u64 = 9;
+
+/// What became of it.
+#[derive(Debug)]
+pub(crate) enum Again {
+    /// This is its set now.
+    Encoded(Arc<Object>),
+    /// It is in use, or not what it was.
+    Busy,
+    /// It would not take less.
+    NoSmaller,
+}
+
+/// What an object holds, as the content of an encoder.
+#[derive(Debug)]
+pub(crate) struct Of<'a>(pub(crate) &'a Object);
+
+impl Content for Of<'_> {
+    fn size(&self) -> u64 {
+        self.0.descriptor().size
+    }
+
+    fn read_at(&self, offset: u64, buf: &mut [u8]) -> std::io::Result<()> {
+        match self.0.read_at(offset, buf) {
+            Ok(read) if read == buf.len() => Ok(()),
+            Ok(_) => Err(std::io::ErrorKind::UnexpectedEof.into()),
+            Err(e) => Err(std::io::Error::other(e)),
+        }
+    }
+}
+
+impl Store {
+    /// Codes the content of an encoded file anew, against bases; mode, owner, times and all else stay as they are.
+    ///
+    /// # Errors
+    /// What the medium says; the file is as it was then.
+    pub(crate) fn encode_again(&self, node: &Arc<Node>, bases: &[Arc<Base>]) -> Result<Again> {
+        let own = self.own()?;
+        let _using = self.dictionaries.using.read();
+        let path = node.path().ok_or(Error::NotFound)?;
+        let Some(was) = self.encoded(node.ino)?.filter(|_| !node.is_open()) else {
+            return Ok(Again::Busy);
+        };
+        let decision = self.policy.decide(&path, was.descriptor().size);
+        let Plan::Encode(how) = Plan::of(&decision, Wish::default()) else {
+            return Ok(Again::NoSmaller);
+        };
+        if how.codec.is_some_and(|codec| codec.id() != Template.id()) {
+            return Ok(Again::NoSmaller);
+        }
+        let request = Request {
+            effort: how.effort,
+            bases,
+            ..Request::default()
+        };
+        let mut spool = Spool::new(Arc::clone(&own.staging));
+        let encoded = {
+            let mut sink = Cancelling {
+                spool: &mut spool,
+                store: self,
+                node,
+            };
+            match Template.encode(&Of(&was), request, &mut sink) {
+                Err(CodecError::Cancelled) => return Ok(Again::Busy),
+                Err(CodecError::Declined(_)) => return Ok(Again::NoSmaller),
+                encoded => encoded?,
+            }
+        };
+        spool.finish(encoded.layers)?;
+        let before = was.descriptor();
+        // It is protected as it was.
+        let Some(k) = before.layers.last().map(|layer| layer.k) else {
+            return Ok(Again::NoSmaller);
+        };
+        let length = spool.len(0);
+        let descriptor = Descriptor {
+            version: crate::format::VERSION,
+            codec: Template.id().0,
+            settings: encoded.settings,
+            layers: vec![LayerSpec { k, length }],
+            unit: DEFAULT_UNIT,
+            ..before.clone()
+        };
+        let spread = length >= SPREAD_FROM && descriptor.chunks > 1;
+        let layout = how.layout.unwrap_or(if spread {
+            Layout::Spread
+        } else {
+            Layout::Packed
+        });
+        let set = own.fresh(own.staging.as_ref(), "set");
+        let made = self.replace(node, &was, &spool, &descriptor, layout, &set, &path);
+        if !matches!(made, Ok(Again::Encoded(_)))
+            && let Err(e) = crate::store::own::remove_entry(own.staging.as_ref(), &set)
+            && e.kind() != std::io::ErrorKind::NotFound
+        {
+            log::warn!(".holofs/staging/{}: {e}", set.display());
+        }
+        made
+    }
+
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "one step of one function, with its own end"
+    )]
+    fn replace(
+        &self,
+        node: &Arc<Node>,
+        was: &Arc<Object>,
+        spool: &Spool,
+        descriptor: &Descriptor,
+        layout: Layout,
+        set: &OsStr,
+        path: &Path,
+    ) -> Result<Again> {
+        let own = self.own()?;
+        let name = path.file_name().unwrap_or_default();
+        let set_id = descriptor.set_id().map_err(|source| Error::Format {
+            name: name.display().to_string(),
+            source,
+        })?;
+        let attributes = Attributes {
+            ino: node.ino,
+            generation: next_generation(was.attributes().generation, set_id),
+            ..was.attributes()
+        };
+        let layers = WhileWanted {
+            layers: spool,
+            store: self,
+            node,
+        };
+        let staging = own.staging.as_ref();
+        build::build(staging, set, &layers, descriptor, name, &attributes, layout)?;
+        let object = self.staged(set)?;
+        if object.stored_bytes() > was.stored_bytes() / 10 * GAIN {
+            return Ok(Again::NoSmaller);
+        }
+        let carrier = object.carrier(Access::Write)?;
+        let old = was.carrier(Access::Read)?;
+        copy_native(old.as_ref(), was.carrier_meta(), carrier.as_ref())?;
+        carrier.set_times(SetTimes {
+            atime: Some(was.carrier_meta().atime),
+            mtime: None,
+        })?;
+        carrier.sync(false)?;
+        let object = self.staged(set)?;
+        if !self.same(node, &Of(was), &object, path)? {
+            return Ok(Again::Busy);
+        }
+        self.put_in_place(node, was, set)
+    }
+
+    /// Whether two sets have one content; `false`: cancelled.
+    fn same(&self, node: &Node, was: &Of<'_>, object: &Object, path: &Path) -> Result<bool> {
+        let size = was.size();
+        let (mut wanted, mut decoded) = (vec![0; PIECE], vec![0; PIECE]);
+        let mut at = 0;
+        while at < size {
+            if !self.may_go_on(node) {
+                return Ok(false);
+            }
+            let n = usize::try_from(size - at).unwrap_or(PIECE).min(PIECE);
+            let wanted = wanted.get_mut(..n).unwrap_or_default();
+            let decoded = decoded.get_mut(..n).unwrap_or_default();
+            was.read_at(at, wanted)?;
+            if object.read_at(at, decoded)? != n || wanted != decoded {
+                return Err(Error::Damaged {
+                    name: path.display().to_string(),
+                    what: format!("the content coded anew differs in bytes {at}..+{n}"),
+                });
+            }
+            at += n as u64;
+        }
+        Ok(true)
+    }
+
+    /// Puts a verified set in the place of the one before, provided that nothing touched the file meanwhile.
+    fn put_in_place(&self, node: &Arc<Node>, was: &Object, set: &OsStr) -> Result<Again> {
+        let own = self.own()?;
+        let _turn = node.turn.lock();
+        let link = node.link().ok_or(Error::NotFound)?;
+        let dir = self.dir(&link.parent)?;
+        let _names = link.parent.names.write();
+        let (true, Some(disk)) = (node.is_at(&link), names::encoded(&link.name)) else {
+            return Ok(Again::Busy);
+        };
+        let Some(Found::Encoded {
+            object: now,
+            disk: there,
+        }) = self.found_locked(&dir, &link.name)?
+        else {
+            return Ok(Again::Busy);
+        };
+        // Whatever changes an attribute changes the carrier.
+        let (a, b) = (now.carrier_meta(), was.carrier_meta());
+        let same = now.set() == was.set() && (a.dev, a.ino, a.ctime) == (b.dev, b.ino, b.ctime);
+        let attributes = now.attributes();
+        let class = Class::of(attributes.uid, attributes.mode);
+        let before = was.attributes();
+        if !same || disk != there || node.is_open() || class != Class::of(before.uid, before.mode) {
+            return Ok(Again::Busy);
+        }
+        switch::replace_set(own, set, dir.as_ref(), &disk)?;
+        let Some(Found::Encoded { object, .. }) = self.found_locked(&dir, &link.name)? else {
+            return Ok(Again::Busy);
+        };
+        let mut inner = node.inner.lock();
+        inner.carrier = object.carrier_meta().into();
+        // The kernel may have pages of the one: the other has the same content.
+        if inner.shown == Some(was.set()) {
+            inner.shown = Some(object.set());
+        }
+        drop(inner);
+        self.damaged.lock().remove(&was.set().0);
+        Ok(Again::Encoded(object))
+    }
+}
