@@ -7,7 +7,7 @@ use super::cluster::{self, Classes};
 use super::log::price;
 use super::model::{DISTANCE_TOTAL, LONGEST, MOST_BYTES, MOST_PHRASES, Model, NO_TOKEN, TOTAL};
 use super::pairs::{self, Limits, PHRASE_COST, Rules};
-use super::parse::{NEVER, PHRASES, Parser, Prices, Steps, Symbol};
+use super::parse::{self, NEVER, PHRASES, Parser, Prices, Steps, Symbol};
 use super::stream::Writer;
 use super::text::{Strings, at, small};
 use super::trie::Trie;
@@ -17,8 +17,10 @@ use super::{Dictionary, Effort, Learned, UNIT};
 const MOST: usize = 64 << 20;
 /// Content below this is never sampled.
 const SMALL: usize = 1 << 20;
+/// Content from this size on has rules enough in fewer of its units.
+const LARGE: usize = 16 << 20;
 /// Rounds of parsing and pruning.
-const ROUNDS: usize = 3;
+const ROUNDS: usize = 2;
 /// A phrase of more bytes is kept where it is used.
 const LONG_PHRASE: usize = 64;
 
@@ -46,7 +48,7 @@ impl Plan {
                 classes: [5, 5],
             },
             Effort::Fast => Self {
-                rules: of(2),
+                rules: of(if size < LARGE { 2 } else { 3 }),
                 prices: of(4),
                 fall: 200,
                 classes: [3, 2],
@@ -90,7 +92,7 @@ pub(super) fn learn(
     let mut distances = [5 * 256; DISTANCES];
     for round in 1..=ROUNDS {
         let prices = symbols.prices(distances);
-        let trie = Trie::new(&symbols.phrases);
+        let trie = prices.trie(&symbols.phrases);
         let units = sampled(content, plan.prices);
         let bits = parse(units, &trie, &prices, &mut steps, cancelled)?;
         let size: usize = sampled(content, plan.prices).map(<[u8]>::len).sum();
@@ -108,7 +110,7 @@ pub(super) fn learn(
     let [first, second] = plan.classes;
     classes.improve(&steps, first, most_pairs, cancelled)?;
     let prices = prices(&symbols, &classes, &steps, distances);
-    let trie = Trie::new(&symbols.phrases);
+    let trie = prices.trie(&symbols.phrases);
     parse(content.chunks(UNIT), &trie, &prices, &mut steps, cancelled)?;
     drop((trie, prices));
     symbols.recount(&steps, 1);
@@ -188,7 +190,10 @@ fn expand(rules: &Rules) -> Symbols {
 impl Symbols {
     /// Prices of symbols by their counts alone: all have one token.
     fn prices(&self, distances: [u32; DISTANCES]) -> Prices {
-        let each = |bits| Symbol { token: 0, bits };
+        let each = |price| Symbol {
+            token: 0,
+            bits: u16::try_from(price).unwrap_or(u16::MAX),
+        };
         Prices {
             symbols: count_prices(&self.counts).into_iter().map(each).collect(),
             contexts: Vec::new(),
@@ -241,7 +246,7 @@ impl Symbols {
                     };
                     reach(from + 1, at(&prices, usize::from(*byte)));
                     let rest = phrase.get(from..).unwrap_or_default();
-                    trie.walk(rest, |other, length| {
+                    trie.walk(rest, |other, length, _| {
                         if other != i {
                             reach(from + length, at(&prices, PHRASES + other));
                         }
@@ -329,19 +334,9 @@ fn prices(
     let counts: Vec<u32> = symbols.counts.iter().map(|&count| count.max(1)).collect();
     let (tokens, of_class) = cluster::tokens(&classes.classes, &counts);
     let width = of_class.iter().map(|&count| usize::from(count)).sum();
-    let mut sizes = vec![0_u32; width];
-    for &token in &tokens {
-        if let Some(size) = sizes.get_mut(usize::from(token)) {
-            *size += 1;
-        }
-    }
-    let symbol = |&token: &u16| Symbol {
-        token: u32::from(token),
-        bits: at(&sizes, usize::from(token)).max(1).ilog2() * 256,
-    };
     let counts = cluster::count_tokens(steps, &tokens, &classes.contexts, width);
     Prices {
-        symbols: tokens.iter().map(symbol).collect(),
+        symbols: parse::symbols(&tokens, width),
         contexts: classes.contexts.clone(),
         tokens: cluster::token_prices(&counts, width),
         width,

@@ -81,7 +81,7 @@
 //! are read, as many once more as they are used, 2^17 times 4 + 2 + 1 bytes for their ends, tokens and contexts and 8
 //! for their entries, and 24 * 2^12 * 8 bytes of places. Before those are made, tables take at most (2^12 + 2 * 2^10 +
 //! 2 * 129 + 3 * 256 + 2 * 257 + 512 + 34) of 17 times 48 bytes, 6.4 MiB. The sum is less than 16 MiB at any time; to
-//! encode takes up to 12 MiB more. Tables are as many as they are, whatever the bytes say. What is read is checked for
+//! encode takes up to 14 MiB more. Tables are as many as they are, whatever the bytes say. What is read is checked for
 //! the end of the stream after each phrase, so that nothing is read far beyond it.
 //!
 //! Each step of a unit gives a byte or more, so there are 2^14 at most.
@@ -102,8 +102,8 @@ mod x86;
 
 use std::sync::OnceLock;
 
-use model::{Model, NO_TOKEN, TOTAL};
-use parse::{NEVER, Parser, Prices, Steps, Symbol};
+use model::{Model, TOTAL};
+use parse::{NEVER, Parser, Prices, Steps};
 use stream::{Reader, Writer};
 use trie::Trie;
 
@@ -238,20 +238,6 @@ impl Encoder {
     fn new(model: &Model) -> Self {
         let width = model.width();
         let escape = width - 1;
-        let mut sizes = vec![0_u32; width];
-        for &token in &model.tokens {
-            if let Some(size) = sizes.get_mut(usize::from(token)) {
-                *size += 1;
-            }
-        }
-        let symbol = |&token: &u16| Symbol {
-            token: if token == NO_TOKEN {
-                text::small(escape)
-            } else {
-                u32::from(token)
-            },
-            bits: text::at(&sizes, usize::from(token)).max(1).ilog2() * 256,
-        };
         let price = |frequency: &u16, total: u32| match frequency {
             0 => NEVER,
             frequency => log::price(u64::from(*frequency), u64::from(total)),
@@ -271,23 +257,24 @@ impl Encoder {
         for (place, frequency) in distances.iter_mut().zip(&model.distances) {
             *place = price(frequency, model::DISTANCE_TOTAL);
         }
+        let prices = Prices {
+            symbols: parse::symbols(&model.tokens, escape),
+            contexts: model.contexts.clone(),
+            escapes: escapes.collect(),
+            tokens: rows.flat_map(row).collect(),
+            width,
+            distances,
+        };
         Self {
-            trie: Trie::new(&model.phrases),
-            prices: Prices {
-                symbols: model.tokens.iter().map(symbol).collect(),
-                contexts: model.contexts.clone(),
-                escapes: escapes.collect(),
-                tokens: rows.flat_map(row).collect(),
-                width,
-                distances,
-            },
+            trie: prices.trie(&model.phrases),
+            prices,
             writer: Writer::new(model),
         }
     }
 
     fn memory(&self) -> usize {
         let prices = &self.prices;
-        let words = prices.symbols.len() * 2 + prices.tokens.len() + prices.escapes.len();
+        let words = prices.symbols.len() + prices.tokens.len() + prices.escapes.len();
         self.trie.memory() + self.writer.memory() + words * 4 + prices.contexts.len()
     }
 

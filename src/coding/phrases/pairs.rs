@@ -277,10 +277,32 @@ fn candidates(
     found
 }
 
+/// A symbol is the left one of a chosen pair.
+const LEFT: u8 = 1;
+/// A symbol is the right one of a chosen pair.
+const RIGHT: u8 = 2;
+
 /// Replaces the pairs in `chosen`; of two that overlap the one that gains more.
 fn replace(sequence: &mut Vec<u32>, chosen: &Pairs, base: u32) {
+    // Most symbols are in no chosen pair.
+    let mut sides = vec![0_u8; base as usize];
+    for pair in chosen.slots.iter().filter(|&&slot| slot != 0) {
+        let symbol = |shift: u32| usize::try_from(pair >> shift & 0xf_ffff).unwrap_or(0);
+        for (symbol, side) in [
+            (symbol(COUNT_BITS + SYMBOL_BITS), LEFT),
+            (symbol(COUNT_BITS), RIGHT),
+        ] {
+            if let Some(sides) = sides.get_mut(symbol) {
+                *sides |= side;
+            }
+        }
+    }
     let rank = |sequence: &[u32], i: usize| match sequence.get(i..i + 2) {
-        Some(&[left, right]) => chosen.get(Pairs::key(left, right)),
+        Some(&[left, right])
+            if at(&sides, left as usize) & LEFT != 0 && at(&sides, right as usize) & RIGHT != 0 =>
+        {
+            chosen.get(Pairs::key(left, right))
+        }
         _ => None,
     };
     let (mut from, mut to) = (0, 0);

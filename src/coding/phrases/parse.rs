@@ -2,7 +2,8 @@
 
 use super::UNIT;
 use super::buckets::{self, DISTANCES, LENGTHS, SHORTEST};
-use super::text::{at, common, small};
+use super::model::NO_TOKEN;
+use super::text::{Strings, at, common, small};
 use super::trie::Trie;
 
 /// Symbols 0 to 255 are bytes; from here on matches, by bucket of their lengths.
@@ -14,20 +15,41 @@ pub(super) const NEVER: u32 = 1 << 30;
 /// Matches looked at for each place.
 const DEPTH: usize = 4;
 /// Of a match so many lengths are tried, the longest ones.
-const LENGTHS_TRIED: usize = 10;
+const LENGTHS_TRIED: usize = 5;
 /// No other way through a match of this length is looked for.
 const LONG: usize = 2000;
 /// Bits of a hash of four bytes.
 const HASH_BITS: u32 = 15;
 /// No place.
-const NOWHERE: u32 = u32::MAX;
+const NOWHERE: u16 = u16::MAX;
+/// No symbol.
+const NOTHING: u32 = u32::MAX;
 
 /// What a symbol costs: a token by context, and bits that tell which of the token's symbols it is.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Symbol {
-    pub(super) token: u32,
+    pub(super) token: u16,
     /// The price of the bits.
-    pub(super) bits: u32,
+    pub(super) bits: u16,
+}
+
+/// Symbols by their tokens, with that of an escape, `escape`, where they have none.
+pub(super) fn symbols(tokens: &[u16], escape: usize) -> Vec<Symbol> {
+    let mut sizes = vec![0_u32; escape];
+    for &token in tokens {
+        if let Some(size) = sizes.get_mut(usize::from(token)) {
+            *size += 1;
+        }
+    }
+    let symbol = |&token: &u16| Symbol {
+        token: if token == NO_TOKEN {
+            short(escape)
+        } else {
+            token
+        },
+        bits: short(at(&sizes, usize::from(token)).max(1).ilog2() as usize * 256),
+    };
+    tokens.iter().map(symbol).collect()
 }
 
 /// Prices in 1/256 bit.
@@ -43,22 +65,6 @@ pub(super) struct Prices {
     pub(super) escapes: Vec<u32>,
     /// Of each bucket of distances, without its raw bits.
     pub(super) distances: [u32; DISTANCES],
-}
-
-impl Prices {
-    /// Prices of what follows a place.
-    #[inline]
-    fn row(&self, from: &Place) -> Row<'_> {
-        // The first context is that of a unit's beginning, too.
-        let context = usize::from(at(&self.contexts, from.symbol as usize));
-        let start = context * self.width;
-        let tokens = self.tokens.get(start..start + self.width);
-        Row {
-            symbols: &self.symbols,
-            tokens: tokens.unwrap_or_default(),
-            base: from.price,
-        }
-    }
 }
 
 /// Units as symbols.
@@ -95,23 +101,23 @@ impl Steps {
     }
 }
 
-/// The best way to a place.
+/// The best way to a place. Places and distances are below 2^15.
 #[derive(Debug, Clone, Copy)]
 struct Place {
     price: u32,
     symbol: u32,
-    from: u32,
+    from: u16,
     /// Of the match that ends here; 0: the last one again.
-    distance: u32,
+    distance: u16,
     /// Of the last match on the way.
-    last: u32,
+    last: u16,
 }
 
 impl Default for Place {
     fn default() -> Self {
         Self {
             price: NEVER,
-            symbol: NOWHERE,
+            symbol: NOTHING,
             from: 0,
             distance: 0,
             last: 1,
@@ -124,35 +130,71 @@ impl Default for Place {
 pub(super) struct Parser<'a> {
     trie: &'a Trie,
     prices: &'a Prices,
+    /// In each context, of matches by bucket of their lengths, with raw bits.
+    lengths: Vec<[u32; LENGTHS]>,
     places: Vec<Place>,
     /// The last place of each hash, and of each place the one before it.
-    heads: Vec<u32>,
-    before: Vec<u32>,
-    way: Vec<(u32, u32, u32)>,
+    heads: Vec<u16>,
+    before: Vec<u16>,
+    way: Vec<(u32, u16, u32)>,
 }
 
-/// Prices of symbols behind one symbol.
+/// Prices of symbols behind a place.
 #[derive(Clone, Copy)]
 struct Row<'a> {
-    symbols: &'a [Symbol],
     tokens: &'a [u32],
     base: u32,
 }
 
 impl Row<'_> {
     #[inline]
-    fn price(&self, symbol: usize) -> u32 {
-        let symbol = at(self.symbols, symbol);
-        let token = self.tokens.get(symbol.token as usize).copied();
-        self.base + token.unwrap_or(NEVER) + symbol.bits
+    fn price(&self, symbol: Symbol) -> u32 {
+        let token = self.tokens.get(usize::from(symbol.token)).copied();
+        self.base + token.unwrap_or(NEVER) + u32::from(symbol.bits)
     }
+}
+
+impl Prices {
+    /// A trie of phrases that have these prices.
+    pub(super) fn trie(&self, phrases: &Strings) -> Trie {
+        let symbols = self.symbols.get(PHRASES..).unwrap_or_default();
+        Trie::new(phrases, symbols)
+    }
+
+    /// Prices in a context, from `base` on.
+    #[inline]
+    fn row(&self, context: usize, base: u32) -> Row<'_> {
+        let start = context * self.width;
+        let tokens = self.tokens.get(start..start + self.width);
+        Row {
+            tokens: tokens.unwrap_or_default(),
+            base,
+        }
+    }
+
+    /// Of matches by bucket of their lengths, with raw bits.
+    fn lengths(&self, context: usize) -> [u32; LENGTHS] {
+        let row = self.row(context, 0);
+        std::array::from_fn(|bucket| {
+            let (_, bits) = buckets::length_of(small(bucket));
+            row.price(at(&self.symbols, MATCHES + bucket)) + bits * 256
+        })
+    }
+}
+
+/// A place as it is kept.
+#[inline]
+fn short(place: usize) -> u16 {
+    u16::try_from(place).unwrap_or(NOWHERE)
 }
 
 impl<'a> Parser<'a> {
     pub(super) fn new(trie: &'a Trie, prices: &'a Prices) -> Self {
+        let contexts = prices.tokens.len() / prices.width.max(1);
         Self {
             trie,
             prices,
+            lengths: (0..contexts).map(|c| prices.lengths(c)).collect(),
             places: vec![Place::default(); UNIT + 1],
             heads: vec![NOWHERE; 1 << HASH_BITS],
             before: vec![NOWHERE; UNIT],
@@ -176,16 +218,20 @@ impl<'a> Parser<'a> {
                 (product >> (32 - HASH_BITS)) as usize
             });
             if i >= skip {
-                self.phrases(i, rest);
+                let from = at_place(&self.places, i);
+                // The first context is that of a unit's beginning, too.
+                let context = usize::from(at(&self.prices.contexts, from.symbol as usize));
+                self.phrases(i, rest, from, context);
                 if let Some(hash) = hash {
-                    skip = skip.max(self.matches(i, unit, at(&self.heads, hash)));
+                    let head = self.heads.get(hash).copied().unwrap_or(NOWHERE);
+                    skip = skip.max(self.matches(i, unit, head, from, context));
                 }
             }
             if let Some(hash) = hash
                 && let Some(head) = self.heads.get_mut(hash)
                 && let Some(before) = self.before.get_mut(i)
             {
-                *before = std::mem::replace(head, small(i));
+                *before = std::mem::replace(head, short(i));
             }
         }
         self.write(unit.len(), steps);
@@ -194,18 +240,10 @@ impl<'a> Parser<'a> {
 
     /// The ways from `i` by its byte and by phrases.
     #[inline]
-    fn phrases(&mut self, i: usize, rest: &[u8]) {
-        let Some((from, behind)) = self
-            .places
-            .get_mut(i..)
-            .and_then(<[Place]>::split_first_mut)
-        else {
-            return;
-        };
-        let from = *from;
+    fn phrases(&mut self, i: usize, rest: &[u8], from: Place, context: usize) {
+        let behind = self.places.get_mut(i + 1..).unwrap_or_default();
         let prices = self.prices;
-        let context = usize::from(at(&prices.contexts, from.symbol as usize));
-        let row = prices.row(&from);
+        let row = prices.row(context, from.price);
         let mut reach = |length: usize, symbol: usize, price: u32| {
             if let Some(place) = behind.get_mut(length - 1)
                 && price < place.price
@@ -213,38 +251,45 @@ impl<'a> Parser<'a> {
                 *place = Place {
                     price,
                     symbol: small(symbol),
-                    from: small(i),
+                    from: short(i),
                     distance: 0,
                     last: from.last,
                 };
             }
         };
         if let Some(&byte) = rest.first() {
-            let mut price = row.price(usize::from(byte));
+            let mut price = row.price(at(&prices.symbols, usize::from(byte)));
             if price >= NEVER {
                 price = from.price + prices.escapes.get(context).copied().unwrap_or(NEVER);
             }
             reach(1, usize::from(byte), price);
         }
-        self.trie.walk(rest, |phrase, length| {
-            let symbol = PHRASES + phrase;
-            reach(length, symbol, row.price(symbol));
+        self.trie.walk(rest, |phrase, length, symbol| {
+            reach(length, PHRASES + phrase, row.price(symbol));
         });
     }
 
     /// The ways from `i` by matches; the end of one so long that no other way is looked for.
     #[inline]
-    fn matches(&mut self, i: usize, unit: &[u8], head: u32) -> usize {
-        let from = at_place(&self.places, i);
-        let row = self.prices.row(&from);
+    fn matches(&mut self, i: usize, unit: &[u8], head: u16, from: Place, context: usize) -> usize {
+        let Some(lengths) = self.lengths.get(context) else {
+            return 0;
+        };
         let rest = unit.get(i..).unwrap_or_default();
-        let mut skip = 0;
-        let last = from.last as usize;
+        let behind = self.places.get_mut(i..).unwrap_or_default();
+        let mut ways = Ways {
+            i,
+            behind,
+            lengths,
+            last: from.last,
+            skip: 0,
+        };
+        let last = usize::from(from.last);
         if let Some(source) = i.checked_sub(last).and_then(|at| unit.get(at..)) {
             let length = common(source, rest);
             if length >= SHORTEST as usize {
-                let price = at(&self.prices.distances, 0);
-                skip = self.reach(i, SHORTEST as usize..=length, 0, price, row);
+                let price = from.price + at(&self.prices.distances, 0);
+                ways.reach(SHORTEST as usize, length, 0, price);
             }
         }
         let mut best = SHORTEST as usize;
@@ -253,65 +298,22 @@ impl<'a> Parser<'a> {
             if candidate == NOWHERE || best >= rest.len() {
                 break;
             }
-            let source = unit.get(candidate as usize..).unwrap_or_default();
+            let place = usize::from(candidate);
+            let source = unit.get(place..).unwrap_or_default();
             if source.get(best) == rest.get(best) {
                 let length = common(source, rest);
                 if length > best {
-                    let distance = small(i) - candidate;
-                    let place = buckets::distance(distance);
+                    let distance = small(i - place);
+                    let bucket = buckets::distance(distance);
                     let price =
-                        at(&self.prices.distances, place.bucket as usize) + place.bits * 256;
-                    let end = self.reach(i, best + 1..=length, distance, price, row);
-                    skip = skip.max(end);
+                        at(&self.prices.distances, bucket.bucket as usize) + bucket.bits * 256;
+                    ways.reach(best + 1, length, short(i - place), from.price + price);
                     best = length;
                 }
             }
-            candidate = self
-                .before
-                .get(candidate as usize)
-                .copied()
-                .unwrap_or(NOWHERE);
+            candidate = self.before.get(place).copied().unwrap_or(NOWHERE);
         }
-        skip
-    }
-
-    #[inline]
-    fn reach(
-        &mut self,
-        i: usize,
-        lengths: std::ops::RangeInclusive<usize>,
-        distance: u32,
-        price: u32,
-        row: Row<'_>,
-    ) -> usize {
-        let longest = *lengths.end();
-        let last = if distance == 0 {
-            at_place(&self.places, i).last
-        } else {
-            distance
-        };
-        for length in lengths.rev().take(LENGTHS_TRIED) {
-            let bucket = buckets::length(small(length));
-            let symbol = MATCHES + bucket.bucket as usize;
-            let price = row.price(symbol) + bucket.bits * 256 + price;
-            if let Some(place) = self.places.get_mut(i + length)
-                && price < place.price
-            {
-                *place = Place {
-                    price,
-                    symbol: small(symbol),
-                    from: small(i),
-                    distance,
-                    last,
-                };
-            }
-        }
-        let end = i + longest;
-        if longest >= LONG && at_place(&self.places, end).price < NEVER {
-            end
-        } else {
-            0
-        }
+        ways.skip
     }
 
     /// Adds the way to the end.
@@ -320,7 +322,7 @@ impl<'a> Parser<'a> {
         let mut place = end;
         while place > 0 {
             let here = at_place(&self.places, place);
-            let from = here.from as usize;
+            let from = usize::from(here.from);
             self.way
                 .push((here.symbol, here.distance, small(place - from)));
             place = from;
@@ -328,12 +330,50 @@ impl<'a> Parser<'a> {
         for &(symbol, distance, length) in self.way.iter().rev() {
             steps.symbols.push(symbol);
             if (MATCHES..PHRASES).contains(&(symbol as usize)) {
-                steps.matches.push((distance, length));
+                steps.matches.push((distance.into(), length));
             }
         }
         steps
             .ends
             .push((small(steps.symbols.len()), small(steps.matches.len())));
+    }
+}
+
+/// Ways by matches from one place.
+struct Ways<'a> {
+    i: usize,
+    /// Places from that one on.
+    behind: &'a mut [Place],
+    lengths: &'a [u32; LENGTHS],
+    /// The last distance on the way to the place.
+    last: u16,
+    /// The end of a match so long that no other way is looked for.
+    skip: usize,
+}
+
+impl Ways<'_> {
+    /// Those by a match of `from..=to` bytes, but the shortest of many.
+    #[inline]
+    fn reach(&mut self, from: usize, to: usize, distance: u16, price: u32) {
+        let last = if distance == 0 { self.last } else { distance };
+        for length in (from..=to).rev().take(LENGTHS_TRIED) {
+            let bucket = buckets::length(small(length)).bucket as usize;
+            let price = price + at(self.lengths, bucket);
+            if let Some(place) = self.behind.get_mut(length)
+                && price < place.price
+            {
+                *place = Place {
+                    price,
+                    symbol: small(MATCHES + bucket),
+                    from: short(self.i),
+                    distance,
+                    last,
+                };
+            }
+        }
+        if to >= LONG && at_place(self.behind, to).price < NEVER {
+            self.skip = self.skip.max(self.i + to);
+        }
     }
 }
 
