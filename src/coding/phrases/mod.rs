@@ -79,9 +79,9 @@
 //!
 //! Phrases have 4 MiB at most, symbols 2^17, a dictionary 2 MiB of bytes. To read one takes 4 MiB of phrases as they
 //! are read, as many once more as they are used, 2^17 times 4 + 2 + 1 bytes for their ends, tokens and contexts and 8
-//! for their entries, and 24 * 2^12 * 8 bytes of places. Before those are made, tables take at most (2^12 + 2 * 2^10 +
-//! 2 * 129 + 3 * 256 + 2 * 257 + 512 + 34) of 17 times 48 bytes, 6.4 MiB. The sum is less than 16 MiB at any time; to
-//! encode takes up to 14 MiB more. Tables are as many as they are, whatever the bytes say. What is read is checked for
+//! for their entries, and 24 * 2^12 * (2 + 4) bytes of places and spans. Before those are made, tables take at most
+//! (2^12 + 2 * 2^10 + 2 * 129 + 3 * 256 + 2 * 257 + 512 + 34) of 17 times 48 bytes, 6.4 MiB. The sum is less than 16 MiB
+//! at any time; to encode takes up to 14 MiB more. Tables are as many as they are, whatever the bytes say. What is read is checked for
 //! the end of the stream after each phrase, so that nothing is read far beyond it.
 //!
 //! Each step of a unit gives a byte or more, so there are 2^14 at most.

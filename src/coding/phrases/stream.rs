@@ -205,8 +205,12 @@ fn index(x: u64) -> usize {
 /// Reads units.
 #[derive(Debug)]
 pub(super) struct Reader {
-    /// What each place of each context is.
-    slots: Vec<u64>,
+    /// The token of each place of each context.
+    places: Vec<u16>,
+    /// Of each token in each context: `start 16 | frequency 16`.
+    spans: Vec<u32>,
+    /// Of each token: `first symbol 24 | bits 8`.
+    tokens: Vec<u32>,
     distances: [u64; DISTANCE_PLACES],
     /// `offset in text 32 | bytes 16 | context 16`; of matches the bucket and no bytes.
     symbols: Vec<u64>,
@@ -260,13 +264,12 @@ impl<'a> Lane<'a> {
 
     #[inline]
     fn renew(&mut self, x: u64) {
-        self.x = x;
-        if x < LOW
-            && let Some(word) = self.words.get(self.next)
-        {
-            self.x = x << 32 | u64::from(u32::from_le_bytes(*word));
-            self.next += 1;
-        }
+        // Whether a word is taken cannot be foretold: a choice of values costs less than a branch.
+        let word = self.words.get(self.next);
+        let takes = (x < LOW) & word.is_some();
+        let word = word.map_or(0, |word| u32::from_le_bytes(*word));
+        self.x = if takes { x << 32 | u64::from(word) } else { x };
+        self.next += usize::from(takes);
     }
 
     /// Whether any phrase still fits.
@@ -300,7 +303,9 @@ impl Reader {
             .collect();
         let used = sizes.iter().sum::<u32>() as usize;
         let mut reader = Self {
-            slots: vec![0; PLACES * CONTEXTS],
+            places: Vec::with_capacity(PLACES * CONTEXTS),
+            spans: Vec::with_capacity(width * CONTEXTS),
+            tokens: Vec::with_capacity(width),
             distances: [0; DISTANCE_PLACES],
             symbols: vec![0; used + 1],
             text: Vec::with_capacity(256 + model.phrases.size() + LONGEST),
@@ -334,17 +339,15 @@ impl Reader {
             *escape = LENGTHS as u64;
         }
         reader.text.resize(reader.text.len() + LONGEST, 0);
-        let contexts = reader.slots.chunks_mut(PLACES);
-        for (row, slots) in model.frequencies.chunks(width).zip(contexts) {
-            let mut place = slots.iter_mut();
-            for (token, &frequency) in row.iter().enumerate() {
-                let bits = at(&sizes, token).max(1).ilog2();
-                let slot = Slot {
-                    symbol: at(&firsts, token),
-                    bits: u8::try_from(bits).unwrap_or(0),
-                    frequency,
-                };
-                slot.fill(&mut place);
+        for (&first, &size) in firsts.iter().zip(&sizes) {
+            reader.tokens.push(first | size.max(1).ilog2() << 24);
+        }
+        for row in model.frequencies.chunks(width) {
+            for ((start, frequency), token) in spans(row).zip(0..) {
+                let (start, frequency) = (u32::from(start), u32::from(frequency));
+                reader.spans.push(start | frequency << 16);
+                let places = std::iter::repeat_n(token, frequency as usize);
+                reader.places.extend(places);
             }
         }
         let mut place = reader.distances.iter_mut();
@@ -362,7 +365,9 @@ impl Reader {
     /// Bytes in memory.
     pub(super) fn memory(&self) -> usize {
         size_of::<Self>()
-            + self.slots.len() * 8
+            + self.places.len() * 2
+            + self.spans.len() * 4
+            + self.tokens.len() * 4
             + self.symbols.len() * 8
             + self.text.len()
             + self.bytes.len()
@@ -436,11 +441,14 @@ impl Reader {
     /// One symbol. `FAR` from the end whole steps are copied, which later symbols write over.
     #[inline]
     fn step<const FAR: bool>(&self, lane: &mut Lane<'_>, unit: &mut [u8]) -> Result<(), Damaged> {
-        let slot = at(&self.slots, lane.context * PLACES + index(lane.x) % PLACES);
+        let place = index(lane.x) % PLACES;
+        let token = usize::from(at(&self.places, lane.context * PLACES + place));
+        let span = u64::from(at(&self.spans, lane.context * self.tokens.len() + token));
+        let token = u64::from(at(&self.tokens, token));
         // Below 2^63 since the frequency times 2^51 and an offset below the frequency are.
-        let x = (slot >> 32 & 0xffff) * (lane.x >> TOTAL_BITS) + (slot >> 48);
-        let bits = slot >> 24 & 0xff;
-        let symbol = (slot & 0xff_ffff) + (x & ((1 << bits) - 1));
+        let x = (span >> 16) * (lane.x >> TOTAL_BITS) + (place as u64).wrapping_sub(span & 0xffff);
+        let bits = token >> 24;
+        let symbol = (token & 0xff_ffff) + (x & ((1 << bits) - 1));
         lane.renew(x >> bits);
         let symbol = at(&self.symbols, index(symbol));
         let from = index(symbol);
