@@ -61,8 +61,8 @@
 //! | frequencies of the 28 buckets of distances | 11 raw bits each |
 //!
 //! `e` is 0 for each token in the beginning, and becomes `(2 e + bits + 1) / 3`. The hash of bytes a, b, c is the high
-//! h bits of `(a + 256 b + 65536 c) * 0x9e3779b1 mod 2^32`, where h is the whole part of `log2 n`, but from 8 to 12 (0
-//! for no phrase), less 2. A phrase is as follows; its hashes have h from 6 to 12, and nothing less.
+//! h bits of `(a + 256 b + 65536 c) * 0x9e3779b1 mod 2^32`, where h is the whole part of `log2 n`, but from 8 to 10 (0
+//! for no phrase), less 2. A phrase is as follows; its hashes have h from 6 to 10, and nothing less.
 //!
 //! | what | how |
 //! |---|---|
@@ -80,7 +80,7 @@
 //! Phrases have 4 MiB at most, symbols 2^17, a dictionary 2 MiB of bytes. To read one takes 4 MiB of phrases as they
 //! are read, as many once more as they are used, 2^17 times 4 + 2 + 1 bytes for their ends, tokens and contexts and 8
 //! for their entries, and 24 * 2^12 * (2 + 4) bytes of places and spans. Before those are made, tables take at most
-//! (2^12 + 2 * 2^10 + 2 * 129 + 3 * 256 + 2 * 257 + 512 + 34) of 17 times 48 bytes, 6.4 MiB. The sum is less than 16 MiB
+//! (2^10 + 2 * 2^8 + 2 * 129 + 3 * 256 + 2 * 257 + 512 + 34) of 17 times 48 bytes, 2.9 MiB. The sum is less than 16 MiB
 //! at any time; to encode takes up to 14 MiB more. Tables are as many as they are, whatever the bytes say. What is read is checked for
 //! the end of the stream after each phrase, so that nothing is read far beyond it.
 //!

@@ -29,12 +29,12 @@ pub(super) const GROUP_BITS: u32 = 11;
 pub(super) const NO_TOKEN: u16 = u16::MAX;
 /// Bits of the hash of the bytes before a byte: fewer where there are few phrases, so that those are read at once.
 fn bits_of_bytes(phrases: usize) -> u32 {
-    phrases.max(1).ilog2().clamp(6, 12)
+    phrases.max(1).ilog2().clamp(6, 10)
 }
 
 /// Bits of the hash of the bytes that a symbol's place depends on.
 fn bits_of_places(phrases: usize) -> u32 {
-    phrases.max(1).ilog2().clamp(8, 12) - 2
+    phrases.max(1).ilog2().clamp(8, 10) - 2
 }
 
 /// All that a dictionary states.
