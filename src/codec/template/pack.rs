@@ -24,6 +24,8 @@ const LEAST_DICTIONARY: usize = 2 << 10;
 const GAIN: usize = 64;
 /// Phrases must save one byte in so many of what zstd takes, which is read faster.
 const FASTER: usize = 50;
+/// Where they save one byte in so many of what zstd takes without a dictionary, one for zstd is not looked for.
+const CLEARLY: usize = 6;
 /// Packs from this size on learn for themselves, too.
 const LARGE: usize = 4 << 20;
 /// Smaller ones do not where a shared dictionary saves one byte in so many of what zstd takes.
@@ -99,16 +101,23 @@ pub(super) fn pack(
         filtered.push(code);
     }
     go_on()?;
-    let frames = Frames::best(notes, effort)?;
+    let mut frames = Frames::new(notes, level(effort), &[])?;
     go_on()?;
     let most = notes.len() - notes.len() / GAIN;
+    // What phrases save is known last of all, but mostly it is so much that this may wait for it.
+    let at_once = effort == Effort::Fast || notes.len() < LARGE || frames.estimate >= most;
+    if at_once {
+        frames.learn(notes, effort)?;
+        go_on()?;
+    }
     let mut kind = Kind::Raw;
     let mut dictionary = Vec::new();
     let mut units = Vec::new();
     let known = likeliest(shared, notes);
     let (known, promised) = known.map_or((None, usize::MAX), |(known, n)| (Some(known), n));
-    if let Some((mut frames, estimate)) = frames.filter(|(_, estimate)| *estimate < most) {
+    if frames.estimate < most {
         let learn = |how| phrases::learn(notes, how, cancelled).map(worded);
+        let estimate = frames.estimate;
         let suits = notes.len() < LARGE && promised < estimate - estimate / SUITS;
         let learned = match effort {
             // What others have learned is as good, or better.
@@ -121,6 +130,11 @@ pub(super) fn pack(
         let total = learned.as_ref().map_or(usize::MAX, |(dictionary, units)| {
             dictionary.len() + units.iter().map(Vec::len).sum::<usize>()
         });
+        if !at_once && total.min(promised) >= estimate - estimate / CLEARLY {
+            frames.learn(notes, effort)?;
+            go_on()?;
+        }
+        let estimate = frames.estimate;
         let known = known.filter(|_| promised < total.min(estimate - estimate / FASTER));
         match learned {
             _ if known.is_some() => {
@@ -208,10 +222,12 @@ struct Frames {
     compressor: Compressor<'static>,
     /// As it is stored; empty for none.
     dictionary: Vec<u8>,
+    /// Bytes of all units and the dictionary, by a sample.
+    estimate: usize,
 }
 
 impl Frames {
-    fn new(level: i32, plain: &[u8]) -> io::Result<Self> {
+    fn new(notes: &[u8], level: i32, plain: &[u8]) -> io::Result<Self> {
         let mut compressor = Compressor::with_dictionary(level, plain)?;
         compressor.set_parameter(CParameter::ContentSizeFlag(false))?;
         compressor.set_parameter(CParameter::ChecksumFlag(false))?;
@@ -220,32 +236,29 @@ impl Frames {
         } else {
             zstd::bulk::compress(plain, 19)?
         };
-        Ok(Self {
+        let mut frames = Self {
             compressor,
             dictionary,
-        })
+            estimate: 0,
+        };
+        frames.estimate = frames.estimate(notes)?;
+        Ok(frames)
     }
 
-    /// With a dictionary or without one, whichever promises fewer bytes, and how many; `None` for nothing to code.
-    fn best(notes: &[u8], effort: Effort) -> io::Result<Option<(Self, usize)>> {
-        let mut best: Option<(Self, usize)> = None;
-        let longest = DICTIONARY.min(notes.len() / SHARE);
-        for length in [0, longest] {
-            let plain = match length {
-                0 => Vec::new(),
-                LEAST_DICTIONARY.. => reuse::dictionary(notes, length),
-                _ => continue,
-            };
-            if plain.is_empty() && length > 0 {
-                continue;
-            }
-            let mut frames = Self::new(level(effort), &plain)?;
-            let estimate = frames.estimate(notes)?;
-            if best.as_ref().is_none_or(|(_, best)| estimate < *best) {
-                best = Some((frames, estimate));
+    /// Takes a dictionary from the notes where that promises fewer bytes.
+    fn learn(&mut self, notes: &[u8], effort: Effort) -> io::Result<()> {
+        let length = DICTIONARY.min(notes.len() / SHARE);
+        if length < LEAST_DICTIONARY {
+            return Ok(());
+        }
+        let plain = reuse::dictionary(notes, length);
+        if !plain.is_empty() {
+            let learned = Self::new(notes, level(effort), &plain)?;
+            if learned.estimate < self.estimate {
+                *self = learned;
             }
         }
-        Ok(best)
+        Ok(())
     }
 
     fn code(&mut self, unit: &[u8]) -> io::Result<Vec<u8>> {
@@ -253,7 +266,6 @@ impl Frames {
         Ok(frame.strip_prefix(&MAGIC).unwrap_or_default().to_vec())
     }
 
-    /// Bytes of all units and the dictionary, by a sample.
     fn estimate(&mut self, notes: &[u8]) -> io::Result<usize> {
         let units = notes.len().div_ceil(UNIT);
         let step = (units / TRIED).clamp(1, SAMPLED);
