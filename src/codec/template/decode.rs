@@ -2,7 +2,7 @@
 
 use std::num::NonZero;
 use std::ops::Range;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 use std::thread;
 
 use super::extents::{Run, Runs};
@@ -19,6 +19,9 @@ const BLOCKS: usize = 64;
 const PART: usize = 256 << 10;
 /// Threads for one read at most.
 const THREADS: usize = 4;
+/// Cores that threads may run on: asking takes a dozen system calls.
+static CORES: LazyLock<usize> =
+    LazyLock::new(|| thread::available_parallelism().map_or(1, NonZero::get));
 
 /// A `template` object, open for reading.
 #[derive(Debug)]
@@ -136,7 +139,7 @@ impl Decoder for Reader<'_> {
         }
         let parts = match buf.len() / PART {
             0 | 1 => 1,
-            parts => parts.min(thread::available_parallelism().map_or(1, NonZero::get)),
+            parts => parts.min(*CORES),
         };
         self.parts(offset, buf, parts.min(THREADS))?;
         Ok(Quality::Exact)
