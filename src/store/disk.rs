@@ -273,6 +273,8 @@ pub trait Dir: fmt::Debug + Send + Sync {
     fn remove_xattr(&self, name: &OsStr, attr: &OsStr) -> io::Result<()>;
     /// Makes all earlier changes of names in this directory durable, and its own attributes.
     fn sync(&self) -> io::Result<()>;
+    /// Makes everything on the medium durable: of a whole tree sooner done than file by file.
+    fn sync_all(&self) -> io::Result<()>;
     /// Sizes of the filesystem.
     fn space(&self) -> io::Result<Space>;
     /// For [`Dir::rename`] and [`Dir::link`] to reach their own kind.

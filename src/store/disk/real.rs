@@ -275,6 +275,10 @@ impl Dir for RealDir {
         Ok(fs::fsync(self.readable()?)?)
     }
 
+    fn sync_all(&self) -> io::Result<()> {
+        Ok(fs::syncfs(self.readable()?)?)
+    }
+
     fn space(&self) -> io::Result<Space> {
         let all = fs::fstatvfs(&self.fd)?;
         let narrow = |n: u64| u32::try_from(n).unwrap_or(u32::MAX);

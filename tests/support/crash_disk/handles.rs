@@ -319,6 +319,12 @@ impl Dir for CrashDir {
         Ok(())
     }
 
+    fn sync_all(&self) -> io::Result<()> {
+        let (mut medium, _) = self.begin_on(Op::SyncDir, OsStr::new("."))?;
+        medium.sync_all();
+        Ok(())
+    }
+
     fn space(&self) -> io::Result<Space> {
         let (medium, _) = self.begin_on(Op::Look, OsStr::new("."))?;
         let blocks = medium.limit.unwrap_or(ENDLESS);

@@ -386,6 +386,17 @@ impl Medium {
         }
     }
 
+    /// Makes everything durable.
+    pub(crate) fn sync_all(&mut self) {
+        for change in std::mem::take(&mut self.pending) {
+            self.apply(&change, true);
+        }
+        let all: Vec<_> = self.inodes.keys().copied().collect();
+        for ino in all {
+            self.sync_file(ino, false);
+        }
+    }
+
     /// The medium after the end of all processes.
     pub(crate) fn without_processes(&self) -> Self {
         let mut left = self.clone();
