@@ -12,6 +12,7 @@ use super::disk::{self, Access, Dir, File, Kind, Meta, SetTimes, XattrMode};
 use super::locate::Found;
 use super::node::{Body, Node};
 use super::object::Object;
+use super::solid::SolidDir;
 use super::state::OURS;
 use super::tree::Store;
 use super::{Attr, Error, Result, SetAttr};
@@ -19,7 +20,7 @@ use crate::format::Time;
 
 /// Bits that give their file's owner or group to whoever runs it.
 const SET_ID: u32 = 0o6000;
-const CAPABILITY: &str = "security.capability";
+pub(crate) const CAPABILITY: &str = "security.capability";
 
 /// The time now.
 pub(crate) fn now() -> Time {
@@ -97,11 +98,28 @@ impl Store {
         }
     }
 
+    /// Of a solid directory, as far as it can be read.
+    fn of_solid(&self, node: &Node, object: &Arc<Object>) -> Attr {
+        let solid = self.nodes.solids.of(object).ok();
+        if let Some(meta) = solid.and_then(|solid| solid.meta(0)) {
+            return of_meta(node, &meta);
+        }
+        let attributes = object.attributes();
+        Attr {
+            kind: Kind::Dir,
+            mode: attributes.mode,
+            uid: attributes.uid,
+            gid: attributes.gid,
+            ..self.of_object(node, object, 2)
+        }
+    }
+
     /// Attributes of what was found.
     pub(crate) fn attr_of(&self, node: &Node, found: &Found) -> Attr {
         match found {
             Found::Native { meta, .. } | Found::Pair { meta, .. } => of_meta(node, meta),
             Found::Encoded { object, .. } => self.of_object(node, object, 1),
+            Found::Solid { object, .. } => self.of_solid(node, object),
             Found::Broken { meta, .. } => Attr {
                 kind: Kind::File,
                 mode: meta.mode & !0o111,
@@ -153,6 +171,10 @@ impl Store {
                     (found, _) => self.attr_of(node, &found),
                 })
             }
+            (None, Some(Body::Member(member))) => {
+                let meta = member.meta().ok_or(Error::NotFound)?;
+                Ok(of_meta(node, &disk::Meta { nlink: 0, ..meta }))
+            }
             (
                 None,
                 Some(Body::Cached(_, object) | Body::Stream(object) | Body::Reduced(_, object)),
@@ -183,6 +205,7 @@ impl Store {
         let Some(link) = node.link() else {
             return match body {
                 Some(Body::Plain { file, .. }) => change(&Carrier::File(file, None)),
+                Some(Body::Member(member)) => change(&Carrier::File(member, None)),
                 Some(Body::Cached(_, object) | Body::Stream(object) | Body::Reduced(_, object)) => {
                     change(&Carrier::File(object.carrier(access)?, Some(object)))
                 }
@@ -193,7 +216,7 @@ impl Store {
         let writes = access == Access::Write;
         if !writes {
             let (_names, found) = self.found(&link.parent, &dir, &link.name)?;
-            return change(&Self::carrier_of(dir, found, access)?);
+            return change(&self.carrier_of(Arc::clone(&dir), found, access)?);
         }
         self.own()?;
         let _names = link.parent.names.write();
@@ -203,10 +226,16 @@ impl Store {
             self.collapse(dir.as_ref(), pair)?;
             self.queue.closed(node);
         }
-        change(&Self::carrier_of(dir, found, access)?)
+        change(&self.carrier_of(Arc::clone(&dir), found, access)?)
     }
 
-    fn carrier_of(dir: Arc<dyn Dir>, found: Option<Found>, access: Access) -> Result<Carrier> {
+    fn carrier_of(
+        &self,
+        dir: Arc<dyn Dir>,
+        found: Option<Found>,
+        access: Access,
+    ) -> Result<Carrier> {
+        let solids = &self.nodes.solids;
         match found.ok_or(Error::NotFound)? {
             Found::Native { disk, .. } | Found::Pair { plain: disk, .. } => {
                 Ok(Carrier::Entry(dir, disk))
@@ -216,6 +245,10 @@ impl Store {
                     object.restore_manifest()?;
                 }
                 Ok(Carrier::File(object.carrier(access)?, Some(object)))
+            }
+            Found::Solid { object, .. } => {
+                let itself = SolidDir::new(solids.of(&object)?, 0);
+                Ok(Carrier::Entry(Arc::new(itself), OsString::from(".")))
             }
             Found::Broken { .. } | Found::Foreign { .. } if access == Access::Read => {
                 Err(Error::NoData)
@@ -231,6 +264,7 @@ impl Store {
     pub fn set_attr(&self, ino: u64, set: SetAttr) -> Result<Attr> {
         self.own()?;
         let node = self.nodes.get(ino)?;
+        let _shape = self.native(&[&node])?;
         if let Some(size) = set.size {
             if node.kind == Kind::Dir {
                 return Err(Error::IsDirectory);
@@ -320,6 +354,7 @@ impl Store {
             return Err(Error::Denied);
         }
         let node = self.nodes.get(ino)?;
+        let _shape = self.native(&[&node])?;
         self.with_carrier(&node, Access::Write, |carrier| {
             change(carrier)?;
             touch(carrier)

@@ -106,7 +106,7 @@ fn wrong_number(layers: usize) -> io::Error {
 }
 
 /// A new file whose name is gone already.
-fn nameless(dir: &dyn Dir) -> io::Result<Arc<dyn File>> {
+pub(crate) fn nameless(dir: &dyn Dir) -> io::Result<Arc<dyn File>> {
     let mut number = 0u32;
     loop {
         let name = format!("spool.{number}");

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use super::disk::{self, Access, Kind};
 use super::node::Node;
 use super::tree::Store;
+use super::walk::Held;
 use super::{Error, Result};
 
 /// Where the crawl keeps its place, in `.holofs/`.
@@ -16,6 +17,14 @@ const PLACE: &str = "crawl";
 const NOTE_EVERY: u32 = 64;
 /// Longest place that is read back.
 const LIMIT: u64 = 1 << 16;
+
+/// What is done on a walk.
+pub(crate) trait Visit {
+    /// Whether to go into a directory.
+    fn enter(&mut self, dir: &Arc<Node>) -> bool;
+    /// A regular file.
+    fn file(&mut self, file: &Arc<Node>);
+}
 
 /// A walk under way: directories still to visit, in order.
 #[derive(Debug)]
@@ -72,8 +81,8 @@ impl Crawl {
         Ok(file.write_at(at.as_os_str().as_bytes(), 0)?)
     }
 
-    /// Visits one directory: calls `visit` with its regular files and notes its subdirectories. `false` at the end.
-    pub(crate) fn step(&mut self, store: &Store, visit: &mut dyn FnMut(&Arc<Node>)) -> bool {
+    /// Visits one directory and its regular files, and notes its subdirectories. `false` at the end.
+    pub(crate) fn step(&mut self, store: &Store, visit: &mut dyn Visit) -> bool {
         let Some(path) = self.left.pop() else {
             return false;
         };
@@ -110,30 +119,27 @@ impl Crawl {
         !self.left.is_empty()
     }
 
-    fn visit_dir(
-        store: &Store,
-        path: &Path,
-        visit: &mut dyn FnMut(&Arc<Node>),
-    ) -> Result<Vec<PathBuf>> {
-        let dir = store.lookup_path(path)?;
-        let listed = store.read_dir(dir.ino);
+    fn visit_dir(store: &Store, path: &Path, visit: &mut dyn Visit) -> Result<Vec<PathBuf>> {
+        let dir = Held::adopt(store, store.lookup_path(path)?);
+        if !visit.enter(&store.nodes.get(dir.ino())?) {
+            return Ok(Vec::new());
+        }
+        let items = store.read_dir(dir.ino())?;
         let mut inner = Vec::new();
-        for item in listed.iter().flatten() {
+        for item in items {
             match item.kind {
                 Kind::Dir => inner.push(path.join(&item.name)),
                 Kind::File => {
-                    let Ok(attr) = store.lookup(dir.ino, &item.name) else {
+                    let Ok(file) = Held::lookup(store, dir.ino(), &item.name) else {
                         continue;
                     };
-                    if let Ok(node) = store.nodes.get(attr.ino) {
-                        visit(&node);
+                    if let Ok(node) = store.nodes.get(file.ino()) {
+                        visit.file(&node);
                     }
-                    store.forget(attr.ino, 1);
                 }
                 _ => {}
             }
         }
-        store.forget(dir.ino, 1);
-        listed.map(|_| inner)
+        Ok(inner)
     }
 }

@@ -1,6 +1,7 @@
 //! Encoding one file: plan, encode, protect, verify, and only then let the set take its name.
 
 mod again;
+mod content;
 mod plan;
 
 use std::cell::OnceCell;
@@ -19,16 +20,19 @@ use super::names;
 use super::node::Node;
 use super::object::{self, Layout, Object, Recognised};
 use super::pairs::{Linger, hash_file};
+use super::solid::{OpenDir, inside};
 use super::state::{Kept, State};
 use super::tree::{Counters, Store};
 use super::{Error, Result, switch};
 use crate::codec::template::sketch::Sketch;
 use crate::codec::template::{Base, Template};
-use crate::codec::{self, Codec, CodecError, Content, LayerSink, Medium, Request};
+use crate::codec::{self, Codec, CodecError, Medium, Request};
 use crate::format::descriptor::DEFAULT_UNIT;
-use crate::format::{Attributes, Descriptor, Digest, LayerError, Layers, ObjectKind, SetId};
+use crate::format::{Attributes, Descriptor, Digest, Layers, ObjectKind, SetId};
 use crate::hologram::Profile;
 pub(crate) use again::{Again, Of};
+pub(crate) use content::Plainly;
+use content::{Cancelling, WhileWanted};
 pub(crate) use plan::{Encoding, Plan, Wish};
 
 /// Encoded bytes from which a set is spread over files when the policy leaves it open.
@@ -57,69 +61,6 @@ enum Tried {
     Declined(String),
 }
 
-/// A plain file as the content of an encoder.
-#[derive(Debug)]
-struct Plainly<'a> {
-    file: &'a dyn File,
-    size: u64,
-}
-
-impl Content for Plainly<'_> {
-    fn size(&self) -> u64 {
-        self.size
-    }
-
-    fn read_at(&self, offset: u64, buf: &mut [u8]) -> std::io::Result<()> {
-        disk::read_exact_at(self.file, buf, offset)
-    }
-}
-
-/// A spool that is dropped when the store closes or somebody opens the file for writing.
-struct Cancelling<'a> {
-    spool: &'a mut Spool,
-    store: &'a Store,
-    node: &'a Node,
-}
-
-impl LayerSink for Cancelling<'_> {
-    fn write(&mut self, layer: usize, bytes: &[u8]) -> std::io::Result<()> {
-        self.spool.write(layer, bytes)
-    }
-
-    fn cancelled(&self) -> bool {
-        !self.store.may_go_on(self.node)
-    }
-}
-
-/// Layers that cannot be read any more once the work is to be dropped: so protecting gigabytes ends at once.
-struct WhileWanted<'a> {
-    layers: &'a Spool,
-    store: &'a Store,
-    node: &'a Node,
-}
-
-impl Layers for WhileWanted<'_> {
-    fn count(&self) -> usize {
-        self.layers.count()
-    }
-
-    fn len(&self, layer: usize) -> u64 {
-        self.layers.len(layer)
-    }
-
-    fn read_at(
-        &self,
-        layer: usize,
-        offset: u64,
-        buf: &mut [u8],
-    ) -> std::result::Result<(), LayerError> {
-        if !self.store.may_go_on(self.node) {
-            return Err(std::io::Error::from(std::io::ErrorKind::Interrupted).into());
-        }
-        self.layers.read_at(layer, offset, buf)
-    }
-}
-
 /// What a set is to be called.
 struct SetName {
     /// The file's logical name.
@@ -129,8 +70,8 @@ struct SetName {
 }
 
 /// A plain file where it lies.
-struct Plain {
-    dir: Arc<dyn Dir>,
+struct Plain<'a> {
+    dir: OpenDir<'a>,
     disk: OsString,
     meta: Meta,
 }
@@ -226,6 +167,7 @@ impl Store {
             return Ok(Outcome::Kept);
         }
         let candidate = Candidate::open(dir.as_ref(), disk)?;
+        drop(dir); // this takes its time, and is looked at again before the switch
         let was = &candidate.meta;
         if (was.ino, was.size, was.ctime) != (meta.ino, meta.size, meta.ctime) {
             return Ok(Outcome::Busy);
@@ -345,13 +287,7 @@ impl Store {
             layers: profile.layers(&lengths),
             unit: DEFAULT_UNIT,
         };
-        let layout = how
-            .layout
-            .unwrap_or(if total >= SPREAD_FROM && profile.chunks() > 1 {
-                Layout::Spread
-            } else {
-                Layout::Packed
-            });
+        let layout = layout_for(how.layout, total, profile.chunks());
         let set_id = descriptor.set_id().map_err(|source| Error::Format {
             name: names.name.display().to_string(),
             source,
@@ -399,7 +335,7 @@ impl Store {
     }
 
     /// The plain file of a node, unless it is encoded or lingering already.
-    fn plain_file(&self, node: &Arc<Node>) -> Result<Option<Plain>> {
+    fn plain_file(&self, node: &Arc<Node>) -> Result<Option<Plain<'_>>> {
         let link = node.link().ok_or(Error::NotFound)?;
         let dir = self.dir(&link.parent)?;
         let (names, found) = self.found(&link.parent, &dir, &link.name)?;
@@ -407,7 +343,9 @@ impl Store {
         let plain = names::plain(&link.name);
         Ok(match found.ok_or(Error::NotFound)? {
             Found::Native { meta, disk }
-                if meta.kind == Kind::File && Some(&disk) == plain.as_ref() =>
+                if meta.kind == Kind::File
+                    && Some(&disk) == plain.as_ref()
+                    && inside(dir.as_ref()).is_none() =>
             {
                 Some(Plain { dir, disk, meta })
             }
@@ -448,7 +386,7 @@ impl Store {
     }
 
     /// Opens a set in staging, exactly as it will be opened later.
-    fn staged(&self, set: &OsStr) -> Result<Arc<Object>> {
+    pub(crate) fn staged(&self, set: &OsStr) -> Result<Arc<Object>> {
         let staging = self.own()?.staging.as_ref();
         match object::recognise(staging, set, &staging.meta(set)?, None)? {
             Recognised::Object(object) => {
@@ -463,7 +401,7 @@ impl Store {
     }
 
     /// Decodes a set and compares it with the plain file byte for byte. `false`: cancelled.
-    fn same_content(
+    pub(crate) fn same_content(
         &self,
         node: &Arc<Node>,
         object: &Object,
@@ -558,6 +496,7 @@ impl Store {
     ) -> Result<super::FileStatus> {
         self.own()?;
         let node = self.nodes.get(ino)?;
+        drop(self.native(&[&node])?);
         let profile = match profile {
             None | Some("auto") => None,
             Some(text) => Some(text.parse::<Profile>().map_err(|_| Error::Invalid)?),
@@ -587,10 +526,20 @@ impl Store {
     }
 }
 
+/// The layout wished for, else the one for so many bytes of layers in so many chunks.
+pub(crate) fn layout_for(wished: Option<Layout>, total: u64, chunks: u8) -> Layout {
+    let spread = total >= SPREAD_FROM && chunks > 1;
+    wished.unwrap_or(if spread {
+        Layout::Spread
+    } else {
+        Layout::Packed
+    })
+}
+
 /// The generation after `last` for a set of this id. The high half orders the sets of a name: it is one more than the
 /// last one's, and at least the day (since 1970), so that it grows even where nobody remembers the last. The low half
 /// is the set's own, so that chunk files of different sets have different names whatever directory they end up in.
-fn next_generation(last: u32, set: SetId) -> u32 {
+pub(crate) fn next_generation(last: u32, set: SetId) -> u32 {
     let day = u32::try_from(now().secs / 86_400).unwrap_or(0);
     let order = ((last >> 16) + 1).max(day).min(u32::from(u16::MAX));
     let Digest([a, b, ..]) = set.0;

@@ -10,6 +10,7 @@ use super::foreign::Foreign;
 use super::locate::{Found, open_plain};
 use super::node::{Body, Node, Open, Parked};
 use super::object::Object;
+use super::solid::{Shape, inside};
 use super::tree::{Counters, Store};
 use super::{Degraded, Error, OpenHow, Opened, Result, Space};
 use crate::codec::{self, Medium};
@@ -41,6 +42,11 @@ impl Store {
         if how.write || how.truncate {
             self.own()?;
         }
+        let _shape = if how.write || how.truncate {
+            self.native(&[node])?
+        } else {
+            Shape::of(&self.shape)
+        };
         let _turn = node.turn.lock();
         if how.truncate {
             self.cut(node, 0, how.kill_privileges)?;
@@ -68,6 +74,7 @@ impl Store {
         // Whether streamed or copied: content of one set is the same content.
         let shows = match &body {
             Body::Stream(object) | Body::Cached(_, object) => Some(object.set()),
+            Body::Member(member) => Some(member.solid().object().set()),
             _ => None,
         };
         opened.keep_cache = shows.is_some() && inner.shown == shows;
@@ -105,7 +112,9 @@ impl Store {
                 })
             }
             Some(Body::Foreign(_)) => Err(Error::ReadOnly),
-            Some(Body::Cached(..) | Body::Stream(_) | Body::Reduced(..)) => self.writable(node),
+            Some(Body::Cached(..) | Body::Stream(_) | Body::Reduced(..) | Body::Member(_)) => {
+                self.writable(node)
+            }
             None if write => self.writable(node),
             None => self.readable(node),
         }
@@ -117,10 +126,14 @@ impl Store {
         let dir = self.dir(&link.parent)?;
         let (_names, found) = self.found(&link.parent, &dir, &link.name)?;
         match found.ok_or(Error::NotFound)? {
+            Found::Native { disk, .. } if let Some(solid) = inside(dir.as_ref()) => {
+                Ok(Body::Member(Arc::new(solid.member(&disk)?)))
+            }
             Found::Native { disk, .. } | Found::Pair { plain: disk, .. } => Ok(Body::Plain {
                 file: open_plain(dir.as_ref(), &disk, false)?,
                 writable: false,
             }),
+            Found::Solid { .. } => Err(Error::IsDirectory),
             Found::Encoded { object, .. } => Ok(self.decoded(node, object)),
             Found::Broken { what, .. } => Err(Error::Damaged {
                 name: link.name.display().to_string(),
@@ -251,6 +264,9 @@ impl Store {
         {
             self.note_damage(object);
         }
+        if let Body::Member(member) = &open.body {
+            self.note_damage(member.solid().object());
+        }
         let Ok(own) = self.own() else { return };
         for trash in &open.trash {
             own.purge(trash);
@@ -297,14 +313,14 @@ impl Store {
     /// [`Error::Damaged`] when too little of the content is left to prove it, and what the medium says.
     pub fn read(&self, ino: u64, offset: u64, buf: &mut [u8]) -> Result<usize> {
         let (node, body) = self.body(ino)?;
-        let object = match body {
+        let read = match body {
             Body::Plain { file, .. } | Body::Cached(file, _) | Body::Reduced(file, _) => {
                 return read_some(file.as_ref(), offset, buf);
             }
             Body::Foreign(content) => return self.read_foreign(&node, &content, offset, buf),
-            Body::Stream(object) => object,
+            Body::Stream(object) => self.read_stream(&node, &object, offset, buf),
+            Body::Member(member) => member.read(offset, buf),
         };
-        let read = self.read_stream(&node, &object, offset, buf);
         read.inspect_err(|e| {
             Counters::add(&self.counters.unreadable);
             let path = node.path().unwrap_or_default();
@@ -477,7 +493,7 @@ impl Store {
             Body::Cached(_, object) | Body::Stream(object) | Body::Reduced(_, object) => {
                 Ok(object.carrier(Access::Read)?.sync(false)?)
             }
-            Body::Foreign(_) => Ok(()),
+            Body::Foreign(_) | Body::Member(_) => Ok(()),
         }
     }
 
@@ -513,6 +529,7 @@ impl Store {
             Body::Cached(_, object) | Body::Stream(object) | Body::Reduced(_, object) => {
                 object.seek(offset, whence).ok_or(Error::NoOffset)
             }
+            Body::Member(member) => member.find(offset, whence).ok_or(Error::NoOffset),
             Body::Foreign(content) => match whence {
                 _ if offset >= content.size() => Err(Error::NoOffset),
                 Seek::Data => Ok(offset),

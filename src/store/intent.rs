@@ -13,9 +13,10 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::disk::{self, Dir, Meta};
-use super::locate::open_subdir;
+use super::locate::{Seen, open_subdir};
 use super::node::Identity;
 use super::own::Own;
+use super::solid::Solids;
 use super::{Error, Result};
 
 /// Longest intent file that is read.
@@ -101,7 +102,8 @@ impl Intent {
     fn replay(&self, root: &Arc<dyn Dir>, own: &Own) -> Result<bool> {
         let mut dir = Arc::clone(root);
         for part in &self.dir {
-            match open_subdir(dir.as_ref(), OsStr::from_bytes(part)) {
+            let name = OsStr::from_bytes(part);
+            match open_subdir(&dir, name, Seen::default(), &Solids::default()) {
                 Ok(inner) => dir = inner,
                 Err(Error::Io(e)) if e.kind() == std::io::ErrorKind::NotFound => return Ok(false),
                 Err(e) => return Err(e),

@@ -10,8 +10,10 @@ use super::foreign::{self, Foreign, Templates};
 use super::names::{self, DiskName};
 use super::node::Identity;
 use super::object::{self, Object, Recognised};
+use super::solid::{self, Solids};
 use super::{Error, Result};
 use crate::foreign::Choice;
+use crate::format::ObjectKind;
 
 /// How sets are read.
 #[derive(Debug, Clone, Copy, Default)]
@@ -41,7 +43,15 @@ pub(crate) enum Found {
         /// Its name on disk.
         disk: OsString,
     },
-    /// A plain file and a set under one logical name.
+    /// A directory kept as one object.
+    Solid {
+        /// The object.
+        object: Arc<Object>,
+        /// Its name on disk.
+        disk: OsString,
+    },
+    /// A plain file and a set under one logical name, or a directory and an object of kind tree; after a crash or a
+    /// restored backup also a file and an object of kind tree.
     Pair {
         /// The plain file.
         meta: Meta,
@@ -78,7 +88,9 @@ impl Found {
     /// The kind that programs see.
     pub(crate) fn kind(&self) -> Kind {
         match self {
-            Self::Native { meta, .. } => meta.kind,
+            Self::Solid { .. } => Kind::Dir,
+            Self::Pair { meta, object, .. } if is_newer(object, meta) => kind_of(object),
+            Self::Native { meta, .. } | Self::Pair { meta, .. } => meta.kind,
             _ => Kind::File,
         }
     }
@@ -90,7 +102,9 @@ impl Found {
             | Self::Pair { meta, .. }
             | Self::Broken { meta, .. }
             | Self::Foreign { meta, .. } => meta.into(),
-            Self::Encoded { object, .. } => object.carrier_meta().into(),
+            Self::Encoded { object, .. } | Self::Solid { object, .. } => {
+                object.carrier_meta().into()
+            }
         }
     }
 
@@ -99,6 +113,7 @@ impl Found {
         match self {
             Self::Native { disk, .. }
             | Self::Encoded { disk, .. }
+            | Self::Solid { disk, .. }
             | Self::Broken { disk, .. }
             | Self::Foreign { disk, .. } => disk,
             Self::Pair { plain, .. } => plain,
@@ -119,6 +134,27 @@ impl Found {
     }
 }
 
+/// Whether of an object and a plain entry under one name the object is shown.
+pub(crate) fn is_newer(object: &Object, plain: &Meta) -> bool {
+    object.attributes().mtime >= plain.mtime
+}
+
+/// What an object is seen as.
+fn kind_of(object: &Object) -> Kind {
+    match object.descriptor().kind {
+        ObjectKind::Tree => Kind::Dir,
+        ObjectKind::File | ObjectKind::Variants => Kind::File,
+    }
+}
+
+/// An object that was found under this name on disk.
+pub(crate) fn found_object(object: Arc<Object>, disk: OsString) -> Found {
+    match kind_of(&object) {
+        Kind::Dir => Found::Solid { object, disk },
+        _ => Found::Encoded { object, disk },
+    }
+}
+
 /// What `name` is in `dir`. `seen`: how sets are read.
 ///
 /// # Errors
@@ -136,21 +172,24 @@ pub(crate) fn locate_all(
 ) -> Result<(Option<Found>, Option<OsString>)> {
     let plain = names::plain(name).ok_or(Error::NameTooLong)?;
     let native = disk::meta_if_there(dir.as_ref(), &plain)?;
-    if let Some(meta) = native.filter(|meta| meta.kind != Kind::File) {
+    if let Some(meta) = native.filter(|meta| !matches!(meta.kind, Kind::File | Kind::Dir)) {
         return Ok((Some(Found::Native { meta, disk: plain }), None));
     }
-    let encoded = match names::encoded(name) {
-        Some(disk) => recognise(dir, disk, seen)?.filter(|found| found.fits(name)),
-        None => None,
-    };
+    let mut encoded = encoded(dir, name, seen)?;
+    if native.is_some_and(|meta| meta.kind == Kind::Dir) {
+        // Beside a directory only one kept as an object counts.
+        encoded = encoded.filter(|found| matches!(found, Found::Solid { .. }));
+    }
     let mut unreadable = None;
     let found = match (native, encoded) {
-        (Some(meta), Some(Found::Encoded { object, disk })) => Some(Found::Pair {
-            meta,
-            plain,
-            object,
-            encoded: disk,
-        }),
+        (Some(meta), Some(Found::Encoded { object, disk } | Found::Solid { object, disk })) => {
+            Some(Found::Pair {
+                meta,
+                plain,
+                object,
+                encoded: disk,
+            })
+        }
         // What cannot be read never hides what can: it stays where it is.
         (Some(meta), other) => {
             if let Some(Found::Broken {
@@ -168,6 +207,14 @@ pub(crate) fn locate_all(
         },
     };
     Ok((found, unreadable))
+}
+
+/// What is kept under the name of a set for `name`.
+pub(crate) fn encoded(dir: &Arc<dyn Dir>, name: &OsStr, seen: Seen<'_>) -> Result<Option<Found>> {
+    match names::encoded(name) {
+        Some(disk) => Ok(recognise(dir, disk, seen)?.filter(|found| found.fits(name))),
+        None => Ok(None),
+    }
 }
 
 /// Something from elsewhere that is shown as `name` because an ending was appended to the name it stands for.
@@ -209,7 +256,7 @@ fn own_name(dir: &Arc<dyn Dir>, name: &OsStr, seen: Seen<'_>) -> Result<Option<F
     };
     if let DiskName::Encoded(other) = stands_for
         && let Some(found) = recognise(dir, name.to_owned(), seen)?
-        && !shadowed(dir, &found.shown(&other))?
+        && !shadowed(dir, &found, &other)?
     {
         return Ok(None);
     }
@@ -219,13 +266,15 @@ fn own_name(dir: &Arc<dyn Dir>, name: &OsStr, seen: Seen<'_>) -> Result<Option<F
     }))
 }
 
-/// Whether a set for `logical` cannot be shown, because something that is no regular file has the name.
-fn shadowed(dir: &Arc<dyn Dir>, logical: &OsStr) -> Result<bool> {
-    let Some(plain) = names::plain(logical) else {
+/// Whether what stands for `name` cannot be shown, because something that is no regular file has the name that it
+/// would be shown under.
+fn shadowed(dir: &Arc<dyn Dir>, found: &Found, name: &OsStr) -> Result<bool> {
+    let Some(plain) = names::plain(&found.shown(name)) else {
         return Ok(false);
     };
     let meta = disk::meta_if_there(dir.as_ref(), &plain)?;
-    Ok(meta.is_some_and(|m| m.kind != Kind::File))
+    let pair = |kind| kind == Kind::Dir && matches!(found, Found::Solid { .. });
+    Ok(meta.is_some_and(|m| m.kind != Kind::File && !pair(m.kind)))
 }
 
 /// What the entry `disk`, whose name ends in `.holo`, is; `None` for something that is not ours to interpret.
@@ -238,7 +287,7 @@ fn recognise(dir: &Arc<dyn Dir>, disk: OsString, seen: Seen<'_>) -> Result<Optio
     }
     Ok(
         match object::recognise(dir.as_ref(), &disk, &meta, seen.chunks)? {
-            Recognised::Object(object) => Some(Found::Encoded { object, disk }),
+            Recognised::Object(object) => Some(found_object(object, disk)),
             Recognised::Broken { meta, what } => Some(Found::Broken {
                 meta,
                 disk,
@@ -346,11 +395,21 @@ fn shown_as(dir: &Arc<dyn Dir>, name: &OsStr, seen: Seen<'_>) -> Result<Option<O
 }
 
 /// Opens the directory with this logical name.
-pub(crate) fn open_subdir(dir: &dyn Dir, name: &OsStr) -> Result<Arc<dyn Dir>> {
+pub(crate) fn open_subdir(
+    dir: &Arc<dyn Dir>,
+    name: &OsStr,
+    seen: Seen<'_>,
+    solids: &Solids,
+) -> Result<Arc<dyn Dir>> {
     let plain = names::plain(name).ok_or(Error::NameTooLong)?;
-    match dir.dir(&plain) {
-        Err(e) if e.kind() == io::ErrorKind::NotFound && plain != name => Ok(dir.dir(name)?),
-        opened => Ok(opened?),
+    let missing = match dir.dir(&plain) {
+        Err(e) if e.kind() == io::ErrorKind::NotFound => e,
+        opened => return Ok(opened?),
+    };
+    match solid::open(dir, name, seen, solids)? {
+        Some(solid) => Ok(solid),
+        None if plain != name => Ok(dir.dir(name)?),
+        None => Err(missing.into()),
     }
 }
 

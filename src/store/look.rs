@@ -60,6 +60,7 @@ impl Store {
                 size: content.size(),
                 body: Body::Foreign(content),
             },
+            Found::Solid { .. } => return Err(Error::IsDirectory),
             Found::Broken { what, .. } => {
                 return Err(Error::Damaged {
                     name: String::new(),

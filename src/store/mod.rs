@@ -33,6 +33,8 @@ mod pairs;
 pub mod policy;
 mod promote;
 mod quality;
+mod rename;
+mod solid;
 mod state;
 mod status;
 mod switch;

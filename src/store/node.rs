@@ -13,7 +13,9 @@ use parking_lot::{Mutex, RwLock};
 
 use super::disk::{Dir, File, Kind, Meta};
 use super::foreign::Foreign;
+use super::locate::Seen;
 use super::object::Object;
+use super::solid::{self, Member, Solids};
 use super::{Error, Options, ROOT, Result};
 use crate::coding::hash::Hasher;
 use crate::format::{Digest, SetId};
@@ -46,8 +48,16 @@ impl From<&Meta> for Identity {
 }
 
 impl Identity {
-    /// The logical inode number of something that was never encoded: 63 bits, neither 0 nor the root's.
+    /// The logical inode number of something that does not remember another: 63 bits, neither 0 nor the root's.
     pub(crate) fn logical(&self) -> u64 {
+        if self.dev == solid::DEVICE {
+            return self.ino.max(ROOT + 1); // it came with the bundle
+        }
+        self.hashed()
+    }
+
+    /// A number that is this inode's alone, as far as anybody knows.
+    fn hashed(&self) -> u64 {
         let mut hasher = Hasher::default();
         hasher.update(&self.ino.to_le_bytes());
         hasher.update(&self.born.0.to_le_bytes());
@@ -92,6 +102,8 @@ pub(crate) enum Body {
     Stream(Arc<Object>),
     /// Another program's format.
     Foreign(Arc<Foreign>),
+    /// A file of a solid directory, decoded as it is read.
+    Member(Arc<Member>),
 }
 
 /// A set that left its name when the file was promoted, and how the plain file looked then.
@@ -245,6 +257,7 @@ pub(crate) struct Nodes {
     root: Arc<Node>,
     table: Mutex<Table>,
     dirs: Mutex<LruCache<u64, Arc<dyn Dir>>>,
+    pub(crate) solids: Solids,
     /// Somebody else may change names.
     beside: bool,
 }
@@ -268,6 +281,7 @@ impl Nodes {
             dirs: Mutex::new(LruCache::new(
                 NonZeroUsize::new(open).unwrap_or(NonZeroUsize::MIN),
             )),
+            solids: Solids::default(),
             beside,
         }
     }
@@ -323,7 +337,7 @@ impl Nodes {
                 }
                 return node;
             }
-            ino = salt.logical();
+            ino = salt.hashed();
             salt.born.0 = salt.born.0.wrapping_add(1);
         }
     }
@@ -358,7 +372,12 @@ impl Nodes {
     }
 
     /// The open directory of a node, from the cache or through its parents. The caller holds the tree lock.
-    pub(crate) fn dir(&self, node: &Arc<Node>, root: &Arc<dyn Dir>) -> Result<Arc<dyn Dir>> {
+    pub(crate) fn dir(
+        &self,
+        node: &Arc<Node>,
+        root: &Arc<dyn Dir>,
+        seen: Seen<'_>,
+    ) -> Result<Arc<dyn Dir>> {
         let mut chain = Vec::new();
         let mut at = Arc::clone(node);
         let mut dir = loop {
@@ -377,10 +396,42 @@ impl Nodes {
             at = link.parent;
         };
         for (ino, name) in chain.into_iter().rev() {
-            dir = super::locate::open_subdir(dir.as_ref(), &name)?;
+            dir = super::locate::open_subdir(&dir, &name, seen, &self.solids)?;
             self.dirs.lock().put(ino, Arc::clone(&dir));
         }
         Ok(dir)
+    }
+
+    /// Closes all cached handles of directories.
+    pub(crate) fn close_dirs(&self) {
+        self.dirs.lock().clear();
+        self.solids.clear();
+    }
+
+    /// The nodes that somebody holds.
+    fn all(&self) -> Vec<Arc<Node>> {
+        let table = self.table.lock();
+        table.known.values().filter_map(Weak::upgrade).collect()
+    }
+
+    /// Gives nodes another inode that carries their attributes, where `to` says so of the one they have.
+    pub(crate) fn carry(&self, to: &dyn Fn(&Identity) -> Option<Identity>) {
+        for node in self.all() {
+            let mut inner = node.inner.lock();
+            if let Some(new) = to(&inner.carrier) {
+                inner.carrier = new;
+            }
+        }
+    }
+
+    /// Some node that is open and of whose carrier `of` says yes.
+    pub(crate) fn open_one(&self, of: &dyn Fn(&Identity) -> bool) -> Option<Arc<Node>> {
+        let all = self.all().into_iter();
+        let mut open = all.filter(|node| {
+            let inner = node.inner.lock();
+            inner.open.is_some() && of(&inner.carrier)
+        });
+        open.next()
     }
 
     /// Closes the cached handle of a directory that was removed.

@@ -7,6 +7,7 @@
 mod enough;
 mod recognise;
 mod shares;
+mod stamp;
 #[cfg(test)]
 mod tests;
 

@@ -12,13 +12,13 @@ use std::time::{Duration, Instant};
 use parking_lot::Mutex;
 
 use super::disk::{self, Access, Dir, Meta};
-use super::locate::Found;
+use super::locate::{Found, found_object, is_newer};
 use super::node::{Identity, Node};
 use super::object::Object;
 use super::tree::{Counters, Store};
 use super::{Error, Result, switch};
 use crate::coding::hash::Hasher;
-use crate::format::Digest;
+use crate::format::{Digest, ObjectKind};
 
 /// A plain file whose content is proved to be in the set beside it; both are durable.
 #[derive(Debug, Clone)]
@@ -161,11 +161,8 @@ pub(crate) fn newer(pair: Found) -> Found {
             object,
             encoded,
         } => {
-            if object.attributes().mtime >= meta.mtime {
-                Found::Encoded {
-                    object,
-                    disk: encoded,
-                }
+            if is_newer(&object, &meta) {
+                found_object(object, encoded)
             } else {
                 Found::Native { meta, disk: plain }
             }
@@ -233,6 +230,9 @@ impl Store {
             return Ok(());
         };
         let own = self.own()?;
+        if object.descriptor().kind == ObjectKind::Tree {
+            return self.resolve_tree(dir, name, pair);
+        }
         // The one that stays must be as durable as the one that goes.
         switch::sync_data(dir, plain, meta)?;
         dir.sync()?;
@@ -252,7 +252,7 @@ impl Store {
             return Ok(());
         }
         // Of one age, a set is proved by its hashes, and a plain file may have been torn by a crash.
-        let older = if object.attributes().mtime >= meta.mtime {
+        let older = if is_newer(object, meta) {
             plain
         } else {
             encoded

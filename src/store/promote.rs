@@ -4,18 +4,19 @@ use std::ffi::{OsStr, OsString};
 use std::sync::Arc;
 
 use super::attrs::copy_native;
-use super::disk::{Access, Dir, Meta, Rename, SetTimes};
+use super::disk::{Access, Meta, Rename, SetTimes};
 use super::locate::{Found, Seen};
 use super::names;
 use super::node::{Body, Inner, Link, Node, Open, Parked};
 use super::object::Object;
+use super::solid::OpenDir;
 use super::tree::{Counters, Store};
 use super::{Error, Result, switch};
 
 impl Store {
     /// Makes what `node` is named a plain file and nothing else; returns its directory and its name on disk there.
     /// The caller holds the turn.
-    pub(crate) fn make_plain(&self, node: &Arc<Node>) -> Result<(Arc<dyn Dir>, OsString)> {
+    pub(crate) fn make_plain(&self, node: &Arc<Node>) -> Result<(OpenDir<'_>, OsString)> {
         loop {
             let link = node.link().ok_or(Error::NotFound)?;
             let dir = self.dir(&link.parent)?;
@@ -41,6 +42,7 @@ impl Store {
                         return Ok((dir, plain));
                     }
                     Found::Encoded { object, .. } => object,
+                    Found::Solid { .. } => return Err(Error::IsDirectory),
                     Found::Broken { ours: false, .. } | Found::Foreign { .. } => {
                         return Err(Error::ReadOnly);
                     }

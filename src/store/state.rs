@@ -71,7 +71,7 @@ impl State {
             .map_or_else(|_| Self::default(), |raw| Self::parse(&raw))
     }
 
-    fn parse(raw: &[u8]) -> Self {
+    pub(crate) fn parse(raw: &[u8]) -> Self {
         serde_json::from_slice(raw).unwrap_or_default()
     }
 

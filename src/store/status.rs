@@ -8,6 +8,7 @@ use super::locate::{self, Found};
 use super::names;
 use super::node::Node;
 use super::object::{Layout, Object};
+use super::solid::inside;
 use super::state::State as Remembered;
 use super::tree::Store;
 use super::{ChunkCount, Error, FileStatus, Result, State};
@@ -19,7 +20,7 @@ use crate::foreign::Quality;
 const MOST_REMEMBERED: usize = 10_000;
 /// Packed objects and sets of other programs up to this size are verified whole whenever their state is asked for:
 /// reading them takes no longer than finding them on a disk.
-const VERIFY_WHOLE: u64 = 1 << 20;
+pub(crate) const VERIFY_WHOLE: u64 = 1 << 20;
 
 impl Store {
     /// State of a regular file.
@@ -38,6 +39,10 @@ impl Store {
         let dir = self.dir(&link.parent)?;
         let (names, found) = self.found(&link.parent, &dir, &link.name)?;
         drop(names); // what was found holds open what it reads
+        if let (Some(Found::Native { disk, .. }), Some(solid)) = (&found, inside(dir.as_ref())) {
+            let member = solid.member(disk)?;
+            return self.status_of_member(&link.parent, &member, false, &mut || true);
+        }
         Ok(match &found.ok_or(Error::NotFound)? {
             Found::Native { meta, disk } => {
                 let path = node.path().ok_or(Error::NotFound)?;
@@ -70,6 +75,7 @@ impl Store {
                 status.stored += meta.size;
                 status
             }
+            Found::Solid { .. } => return Err(Error::IsDirectory),
             Found::Broken { meta, what, .. } => FileStatus {
                 state: State::Lost,
                 codec: String::new(),

@@ -14,8 +14,11 @@
 //! | replace beside | sync data; intent; successor into place; sync; predecessor to trash; sync | a pair with an intent |
 //! | replace by exchange | intent; exchange; sync; predecessor (now at the old name) to trash; sync | an intent |
 //! | replace natively | sync data; rename(2) | old or new |
+//! | freeze | as replace beside: the object of a directory takes the directory's place | both with an intent |
+//! | thaw | as replace beside: the directory, written and synced whole, its object's | both with an intent |
 //!
-//! The callers hold the `names` locks of the directories for writing.
+//! The callers hold the `names` locks of the directories for writing; of the last two the `shape` lock of the store, which
+//! stands for those of all directories.
 
 use std::ffi::{OsStr, OsString};
 

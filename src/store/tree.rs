@@ -22,6 +22,7 @@ use super::own::Own;
 use super::pairs::Lingering;
 use super::policy::Policy;
 use super::quality::Reduced;
+use super::solid::{OpenDir, Shape};
 use super::state::State;
 use super::worker::Queue;
 use super::{Aspect, Attr, Degraded, Error, Item, Options, ROOT, Result, intent};
@@ -39,6 +40,10 @@ pub struct Counters {
     pub restored: AtomicU64,
     /// Files that encoding was tried for and that stayed plain.
     pub kept: AtomicU64,
+    /// Directories made solid.
+    pub frozen: AtomicU64,
+    /// Solid directories made native again, to be changed.
+    pub thawed: AtomicU64,
     /// Files that could not be encoded.
     pub failed: AtomicU64,
     /// Entries that recovery moved to `lost+found`.
@@ -66,6 +71,12 @@ pub struct Store {
     pub(crate) nodes: Nodes,
     /// Held for writing while a directory moves, so that nobody opens directories by paths of yesterday.
     pub(crate) tree: RwLock<()>,
+    /// Held for reading by whoever has a directory open ([`OpenDir`]), for writing while one gets another form.
+    pub(crate) shape: RwLock<()>,
+    /// Held by whoever makes a directory solid, one at a time.
+    pub(crate) freezing: Mutex<()>,
+    /// Held by whoever makes one native again, so that those who wait for the same do it once.
+    pub(crate) thawing: Mutex<()>,
     pub(crate) lingering: Lingering,
     pub(crate) cache: Cache,
     pub(crate) dictionaries: Arc<Dictionaries>,
@@ -200,6 +211,9 @@ impl Store {
             families: Families::default(),
             nodes: Nodes::new(&options),
             tree: RwLock::new(()),
+            shape: RwLock::new(()),
+            freezing: Mutex::new(()),
+            thawing: Mutex::new(()),
             lingering: Lingering::default(),
             counters: Counters::default(),
             damaged: Mutex::default(),
@@ -285,14 +299,16 @@ impl Store {
         self.own.as_ref().ok_or(Error::ReadOnly)
     }
 
-    /// The open directory of a node.
-    pub(crate) fn dir(&self, node: &Arc<Node>) -> Result<Arc<dyn Dir>> {
+    /// The open directory of a node, which keeps its form for as long as the caller has it.
+    pub(crate) fn dir(&self, node: &Arc<Node>) -> Result<OpenDir<'_>> {
+        let shape = Shape::of(&self.shape);
         let _tree = self.tree.read();
-        self.nodes.dir(node, &self.root)
+        let dir = self.nodes.dir(node, &self.root, self.seen())?;
+        Ok(OpenDir::new(dir, shape))
     }
 
     /// A node that must be a directory, and its open directory.
-    pub(crate) fn dir_node(&self, ino: u64) -> Result<(Arc<Node>, Arc<dyn Dir>)> {
+    pub(crate) fn dir_node(&self, ino: u64) -> Result<(Arc<Node>, OpenDir<'_>)> {
         let node = self.nodes.get(ino)?;
         if node.kind != Kind::Dir {
             return Err(Error::NotDirectory);
@@ -376,8 +392,10 @@ impl Store {
             Found::Native { meta, disk }
             | Found::Pair {
                 meta, plain: disk, ..
-            } if meta.kind == Kind::File && self.remembers() => State::of(dir, disk).ino(meta),
-            Found::Encoded { object, .. } => object.attributes().ino,
+            } if matches!(meta.kind, Kind::File | Kind::Dir) && self.remembers() => {
+                State::of(dir, disk).ino(meta)
+            }
+            Found::Encoded { object, .. } | Found::Solid { object, .. } => object.attributes().ino,
             other => other.carrier().logical(),
         }
     }

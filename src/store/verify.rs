@@ -5,7 +5,9 @@ use std::sync::Arc;
 
 use super::locate::Found;
 use super::names;
+use super::node::Node;
 use super::object::Object;
+use super::solid::{Member, inside};
 use super::status::{state_with, status_of_foreign};
 use super::{Error, FileStatus, Result, Store};
 
@@ -16,6 +18,9 @@ impl Store {
     /// # Errors
     /// As [`Store::status`].
     pub fn verify(&self, ino: u64, go_on: &mut dyn FnMut() -> bool) -> Result<FileStatus> {
+        if let Some((parent, member)) = self.member_of(ino)? {
+            return self.status_of_member(&parent, &member, true, go_on);
+        }
         let mut status = self.status(ino)?;
         let object = match self.found_of(ino)? {
             Some(Found::Encoded { object, .. } | Found::Pair { object, .. }) => object,
@@ -85,6 +90,19 @@ impl Store {
             Some(Found::Encoded { object, .. } | Found::Pair { object, .. }) => Some(object),
             _ => None,
         })
+    }
+
+    /// A file of a solid directory, and the directory that it is in.
+    fn member_of(&self, ino: u64) -> Result<Option<(Arc<Node>, Member)>> {
+        let node = self.nodes.get(ino)?;
+        let link = node.link().ok_or(Error::NotFound)?;
+        let dir = self.dir(&link.parent)?;
+        let Some(solid) = inside(dir.as_ref()) else {
+            return Ok(None);
+        };
+        let disk = names::plain(&link.name).ok_or(Error::NameTooLong)?;
+        let member = solid.member(&disk)?;
+        Ok(Some((link.parent, member)))
     }
 
     /// What the name of an inode is now.

@@ -9,12 +9,13 @@ use std::time::{Duration, Instant};
 use parking_lot::{Condvar, Mutex};
 
 use super::Result;
-use super::crawl::Crawl;
+use super::crawl::{Crawl, Visit};
 use super::disk::Kind;
 use super::encode::Outcome;
 use super::families::Shared;
 use super::node::Node;
 use super::policy::Encode;
+use super::solid::Next;
 use super::tree::{Counters, Store};
 
 /// Longest quiet time, however often a file was promoted.
@@ -23,6 +24,10 @@ const LONGEST_QUIET: Duration = Duration::from_hours(30 * 24);
 const IDLE: Duration = Duration::from_mins(10);
 /// How long a file that could not be encoded waits for another try.
 const RETRY: Duration = Duration::from_mins(10);
+/// How long a directory that is nothing for one object is not looked at again.
+const UNSUITED: Duration = Duration::from_hours(1);
+/// Directories remembered as such.
+const MOST_UNSUITED: usize = 10_000;
 /// How long a closed file that looked busy waits for its first other try: the kernel lets go of the last writer's
 /// backing file a moment after the close was answered. Each further try waits four times as long, at most [`RETRY`].
 const RETRY_BUSY: Duration = Duration::from_millis(10);
@@ -48,6 +53,8 @@ struct State {
     /// Encoded files that were streamed more than once: a decoded copy pays.
     streamed: Vec<Arc<Node>>,
     crawl: Option<Crawl>,
+    /// Directories that were found to be nothing for one object, and until when that counts.
+    unsuited: HashMap<u64, Instant>,
 }
 
 impl State {
@@ -103,7 +110,7 @@ impl Queue {
     }
 
     fn put(&self, node: &Arc<Node>, closed: Instant, due: Instant, busy: u32) {
-        if node.kind == Kind::File && self.running.load(Ordering::Relaxed) {
+        if matches!(node.kind, Kind::File | Kind::Dir) && self.running.load(Ordering::Relaxed) {
             let waiting = Waiting {
                 node: Arc::clone(node),
                 closed,
@@ -122,6 +129,27 @@ impl Queue {
             }
         }
         self.closes.notify_all();
+    }
+
+    /// A solid directory was thawed: it may become solid again when it has been quiet.
+    pub(crate) fn thawed(&self, node: &Arc<Node>) {
+        self.closed(node);
+    }
+
+    /// A directory is nothing for one object, for now.
+    pub(crate) fn unsuited(&self, node: &Node) {
+        let mut state = self.state.lock();
+        if state.unsuited.len() >= MOST_UNSUITED {
+            state.unsuited.clear();
+        }
+        state.unsuited.insert(node.ino, Instant::now() + UNSUITED);
+    }
+
+    /// Whether that was said of a directory not long ago.
+    pub(crate) fn is_unsuited(&self, node: &Node) -> bool {
+        let state = self.state.lock();
+        let until = state.unsuited.get(&node.ino);
+        until.is_some_and(|until| *until > Instant::now())
     }
 
     /// A file was opened for streaming that had been streamed before.
@@ -251,6 +279,16 @@ fn next_due(store: &Store) -> Option<Waiting> {
 fn one(store: &Store, waiting: &Waiting) {
     let node = &waiting.node;
     let promotions = store.promotions(node);
+    if node.kind == Kind::Dir {
+        one_dir(store, waiting, store.queue.quiet_after(promotions));
+        return;
+    }
+    if let Some(around) = store.archive_around(node) {
+        if !store.queue.has(&around) {
+            store.queue.closed(&around);
+        }
+        return;
+    }
     let due = waiting.closed + store.queue.quiet_after(promotions);
     if due > Instant::now() {
         store.queue.put(node, waiting.closed, due, waiting.busy);
@@ -263,12 +301,7 @@ fn one(store: &Store, waiting: &Waiting) {
         Err(e) if e.is_not_found() => {} // removed meanwhile
         // It is open, and queued again when it is closed; or a writer that we do not see is at it, so look again.
         Ok(Outcome::Busy) if node.is_open() => {}
-        Ok(Outcome::Busy) => {
-            let busy = waiting.busy.saturating_add(1);
-            let pause = RETRY_BUSY.saturating_mul(4_u32.saturating_pow(waiting.busy));
-            let due = Instant::now() + pause.min(RETRY);
-            store.queue.put(node, waiting.closed, due, busy);
-        }
+        Ok(Outcome::Busy) => put_off(store, waiting),
         Err(e) => {
             Counters::add(&store.counters.failed);
             log::warn!("{}: stays plain for now: {e}", path.display());
@@ -278,16 +311,93 @@ fn one(store: &Store, waiting: &Waiting) {
     }
 }
 
+/// Another try for what is busy, later each time.
+fn put_off(store: &Store, waiting: &Waiting) {
+    let busy = waiting.busy.saturating_add(1);
+    let pause = RETRY_BUSY.saturating_mul(4_u32.saturating_pow(waiting.busy));
+    let due = Instant::now() + pause.min(RETRY);
+    store.queue.put(&waiting.node, waiting.closed, due, busy);
+}
+
+/// Makes one directory solid, or puts it off.
+fn one_dir(store: &Store, waiting: &Waiting, quiet: Duration) {
+    let node = &waiting.node;
+    if !store.wants_solid(node) || !store.is_native(node) {
+        return;
+    }
+    match store.freeze_due(node, quiet) {
+        Next::Nothing => {}
+        Next::After(wait) => {
+            let now = Instant::now();
+            store.queue.put(node, now, now + wait, 0);
+        }
+        Next::Busy => put_off(store, waiting),
+        Next::OneByOne => store.queue_inside(node),
+    }
+}
+
+/// Queues what a crawl comes upon.
+struct Queueing<'a>(&'a Store);
+
+impl Visit for Queueing<'_> {
+    fn enter(&mut self, dir: &Arc<Node>) -> bool {
+        if self.0.wants_solid(dir) && self.0.is_native(dir) {
+            self.file(dir);
+            return false; // what is in it waits for what becomes of it
+        }
+        self.0.is_native(dir)
+    }
+
+    fn file(&mut self, node: &Arc<Node>) {
+        if !self.0.queue.has(node) {
+            self.0.queue.closed(node);
+        }
+    }
+}
+
+/// Does everything at once that a crawl comes upon.
+struct Settling<'a> {
+    store: &'a Store,
+    progress: &'a mut dyn FnMut(&std::path::Path) -> bool,
+    done: super::Settled,
+    busy: Vec<Arc<Node>>,
+    on: bool,
+}
+
+impl Settling<'_> {
+    fn may_go_on(&mut self, node: &Arc<Node>) -> bool {
+        let path = node.path().unwrap_or_else(|| PathBuf::from("?"));
+        self.on = self.on && (self.progress)(&path) && !self.store.queue.is_stopped();
+        self.on
+    }
+}
+
+impl Visit for Settling<'_> {
+    fn enter(&mut self, dir: &Arc<Node>) -> bool {
+        if !self.store.is_native(dir) {
+            return false;
+        }
+        if !self.store.wants_solid(dir) || !self.may_go_on(dir) {
+            return true;
+        }
+        let frozen = self.store.freeze_now(dir);
+        self.done.encoded += frozen.unwrap_or(0);
+        frozen.is_none()
+    }
+
+    fn file(&mut self, node: &Arc<Node>) {
+        if self.may_go_on(node) && self.store.settle_one(node, &mut self.done) == Outcome::Busy {
+            self.busy.push(Arc::clone(node));
+        }
+    }
+}
+
 /// Does one step of the background crawl; `false` when there is nothing left of it.
 fn crawl_on(store: &Store) -> bool {
     let Some(mut crawl) = store.queue.state.lock().crawl.take() else {
         return false;
     };
-    let more = crawl.step(store, &mut |node| {
-        if !store.queue.has(node) {
-            store.queue.closed(node);
-        }
-    });
+    let more = crawl.step(store, &mut Queueing(store));
     if more {
         store.queue.state.lock().crawl = Some(crawl);
     }
@@ -323,19 +433,21 @@ impl Store {
         progress: &mut dyn FnMut(&std::path::Path) -> bool,
     ) -> Result<super::Settled> {
         self.own()?;
-        let mut done = super::Settled::default();
-        let mut busy: Vec<Arc<Node>> = Vec::new();
-        let mut on = true;
+        let mut settling = Settling {
+            store: self,
+            progress,
+            done: super::Settled::default(),
+            busy: Vec::new(),
+            on: true,
+        };
         let mut crawl = Crawl::from_start(self);
-        while on
-            && crawl.step(self, &mut |node| {
-                let path = node.path().unwrap_or_else(|| PathBuf::from("?"));
-                on = on && progress(&path) && !self.queue.is_stopped();
-                if on && self.settle_one(node, &mut done) == Outcome::Busy {
-                    busy.push(Arc::clone(node));
-                }
-            })
-        {}
+        while settling.on && crawl.step(self, &mut settling) {}
+        let Settling {
+            mut done,
+            mut busy,
+            mut on,
+            ..
+        } = settling;
         // The close of a file may still be on its way here when its writer has ended.
         let patience = Instant::now() + Duration::from_secs(1);
         while on && !busy.is_empty() {

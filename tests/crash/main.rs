@@ -17,6 +17,7 @@ mod driver;
 mod encoding;
 mod recovery;
 mod replacing;
+mod solid;
 mod writing;
 
 use driver::{Scenario, Steps};

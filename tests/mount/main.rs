@@ -14,6 +14,7 @@ mod contexts;
 mod degraded;
 mod encoded;
 mod names;
+mod solid;
 mod sound;
 mod text;
 mod view;

@@ -17,6 +17,7 @@ mod damage;
 mod foreign;
 mod handles;
 mod representations;
+mod solid;
 
 use std::sync::Arc;
 

@@ -407,6 +407,12 @@ impl Files {
         self.store.convert(held.attr.ino, None, None, Some(layout))
     }
 
+    /// Makes a directory solid now.
+    pub(crate) fn freeze(&self, path: &str) -> Result<()> {
+        let held = self.at(path)?;
+        self.store.freeze(held.attr.ino, &mut |_| true)
+    }
+
     pub(crate) fn status(&self, path: &str) -> Result<FileStatus> {
         self.store.status(self.at(path)?.attr.ino)
     }

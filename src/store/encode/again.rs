@@ -4,7 +4,8 @@ use std::ffi::OsStr;
 use std::path::Path;
 use std::sync::Arc;
 
-use super::{Cancelling, PIECE, Plan, SPREAD_FROM, WhileWanted, Wish, next_generation};
+use super::content::{Cancelling, WhileWanted};
+use super::{PIECE, Plan, Wish, layout_for, next_generation};
 use crate::codec::template::{Base, Template};
 use crate::codec::{Codec, CodecError, Content, Request};
 use crate::format::descriptor::DEFAULT_UNIT;
@@ -104,12 +105,7 @@ impl Store {
             unit: DEFAULT_UNIT,
             ..before.clone()
         };
-        let spread = length >= SPREAD_FROM && descriptor.chunks > 1;
-        let layout = how.layout.unwrap_or(if spread {
-            Layout::Spread
-        } else {
-            Layout::Packed
-        });
+        let layout = layout_for(how.layout, length, descriptor.chunks);
         let set = own.fresh(own.staging.as_ref(), "set");
         let made = self.replace(node, &was, &spool, &descriptor, layout, &set, &path);
         if !matches!(made, Ok(Again::Encoded(_)))

@@ -22,8 +22,8 @@ pub(crate) struct Encoding {
     /// `None`: by content.
     profile: Option<Profile>,
     /// `None`: by encoded size.
-    pub(super) layout: Option<Layout>,
-    pub(super) effort: Effort,
+    pub(crate) layout: Option<Layout>,
+    pub(crate) effort: Effort,
 }
 
 impl Encoding {
@@ -36,7 +36,7 @@ impl Encoding {
     }
 
     /// The codecs to try for a file that begins with `head`, and its profile. The last one takes anything.
-    pub(super) fn resolve(&self, head: &[u8]) -> (Vec<&'static dyn Codec>, Profile) {
+    pub(crate) fn resolve(&self, head: &[u8]) -> (Vec<&'static dyn Codec>, Profile) {
         const REPEATING: &dyn Codec = &codec::template::Template;
         const GENERAL: &dyn Codec = &codec::stored::Stored;
         let suited = codec::suited(head);
