@@ -474,6 +474,9 @@ fn suits(store: &Store, path: &Path, dir: &Arc<dyn Dir>, found: &Found) -> Resul
                 suited.map_or(Medium::Other, codec::Codec::medium),
             )
         }
+        Found::Native { meta, .. } if matches!(meta.kind, Kind::Fifo | Kind::Socket) => {
+            return what("is where programs meet");
+        }
         _ => return Ok(()),
     };
     if medium != Medium::Other {
