@@ -386,6 +386,9 @@ pub(super) struct Convert {
     /// One file, or a directory with one file for each chunk
     #[arg(long, group = "target", value_parser = PossibleValuesParser::new(["auto", "packed", "spread"]))]
     pub(super) layout: Option<String>,
+    /// Keep each directory, with all that is in it, as one object, until something in it is changed
+    #[arg(long, group = "target", conflicts_with_all = ["codec", "profile", "layout"])]
+    pub(super) solid: bool,
     /// Only name the files
     #[arg(long)]
     pub(super) dry_run: bool,

@@ -1,4 +1,4 @@
-//! `convert`: encodes files anew with another codec, profile or layout.
+//! `convert`: encodes files anew with another codec, profile or layout, or directories as one.
 
 use std::path::{Path, PathBuf};
 
@@ -34,6 +34,8 @@ fn of_path(args: &args::Convert, given: &Path, ui: &mut Ui) -> Outcome {
     let path = place.path.as_path().into();
     let (mut session, request) = if args.dry_run {
         (Session::reading(&place)?, Request::Status { path })
+    } else if args.solid {
+        (Session::writing(&place)?, Request::Freeze { path })
     } else {
         let request = Request::Convert {
             path,

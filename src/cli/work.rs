@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use crate::store::ctl::{Name, Reply, Request};
-use crate::store::walk::walk;
+use crate::store::walk::{find, walk};
 use crate::store::{Attr, Error, FileStatus, Kind, Result, Store};
 
 /// Looks at or changes one file; the second argument says whether to go on.
@@ -61,6 +61,12 @@ pub(super) fn perform(store: &Store, request: &Request, emit: Emit<'_>) -> Resul
             let layout = layout.as_deref();
             store.convert(attr.ino, codec.as_deref(), profile.as_deref(), layout)
         }),
+        Request::Freeze { path } => {
+            let dir = find(store, &PathBuf::from(path.clone()))?;
+            store.freeze(dir.ino(), &mut |path| emit(Reply::At { path: path.into() }))?;
+            drop(dir);
+            each_file(store, path, emit, &mut |attr, _| store.status(attr.ino))
+        }
     }
 }
 
@@ -75,6 +81,10 @@ fn each_file(store: &Store, path: &Name, emit: Emit<'_>, each: Each<'_>) -> Resu
             Ok(attr) if attr.kind == Kind::File => {
                 each(attr, &mut || emit(Reply::At { path: name() }))
             }
+            Ok(attr) if attr.kind == Kind::Dir => match store.lost_directory(attr.ino) {
+                Ok(Some(status)) => Ok(status),
+                _ => return true,
+            },
             Ok(_) => return true,
             Err(e) => Err(e),
         };

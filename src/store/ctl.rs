@@ -101,6 +101,11 @@ pub enum Request {
         /// Layout.
         layout: Option<String>,
     },
+    /// Keep a directory with all that is in it as one object.
+    Freeze {
+        /// The path.
+        path: Name,
+    },
 }
 
 /// What comes back.
@@ -452,7 +457,7 @@ mod tests {
                 Ok(())
             }
             Request::Scrub { .. } => Err(Error::NotFound),
-            Request::Convert { .. } => panic!("a bug"),
+            Request::Convert { .. } | Request::Freeze { .. } => panic!("a bug"),
             Request::Learn { .. } | Request::Dictionaries { .. } => Err(Error::Unsupported),
         }
     }

@@ -14,6 +14,7 @@ mod degrade;
 mod dict;
 mod pictures;
 mod show;
+mod solid;
 mod stack;
 mod text;
 mod versions;
