@@ -88,9 +88,9 @@ impl Store {
         let attributes = object.attributes();
         Attr {
             nlink,
-            size: object.descriptor().size,
+            size: object.size(),
             blocks: object.stored_bytes().div_ceil(512),
-            mtime: attributes.mtime,
+            mtime: object.mtime(),
             ctime: self.reduced.ctime(object.set(), attributes.ctime),
             rdev: 0,
             kind: Kind::File,
@@ -116,9 +116,17 @@ impl Store {
 
     /// Attributes of what was found.
     pub(crate) fn attr_of(&self, node: &Node, found: &Found) -> Attr {
+        self.overlaid(node, self.attr_of_file(node, found))
+    }
+
+    fn attr_of_file(&self, node: &Node, found: &Found) -> Attr {
         match found {
-            Found::Native { meta, .. } | Found::Pair { meta, .. } => of_meta(node, meta),
-            Found::Encoded { object, .. } => self.of_object(node, object, 1),
+            Found::Pair { meta, object, .. } => match self.variant_in(object) {
+                Some(variant) => self.of_object(node, &variant, 1),
+                None => of_meta(node, meta),
+            },
+            Found::Native { meta, .. } => of_meta(node, meta),
+            Found::Encoded { object, .. } => self.of_object(node, &self.shown(object), 1),
             Found::Solid { object, .. } => self.of_solid(node, object),
             Found::Broken { meta, .. } => Attr {
                 kind: Kind::File,
@@ -179,6 +187,10 @@ impl Store {
                 None,
                 Some(Body::Cached(_, object) | Body::Stream(object) | Body::Reduced(_, object)),
             ) => Ok(self.of_object(node, &object, 0)),
+            (None, Some(Body::Overlay { file, .. })) => Ok(Attr {
+                nlink: 0,
+                ..of_meta(node, &file.meta()?)
+            }),
             _ => Err(Error::NotFound),
         }
     }
@@ -204,7 +216,9 @@ impl Store {
         }
         let Some(link) = node.link() else {
             return match body {
-                Some(Body::Plain { file, .. }) => change(&Carrier::File(file, None)),
+                Some(Body::Plain { file, .. } | Body::Overlay { file, .. }) => {
+                    change(&Carrier::File(file, None))
+                }
                 Some(Body::Member(member)) => change(&Carrier::File(member, None)),
                 Some(Body::Cached(_, object) | Body::Stream(object) | Body::Reduced(_, object)) => {
                     change(&Carrier::File(object.carrier(access)?, Some(object)))
@@ -271,21 +285,52 @@ impl Store {
             }
             self.truncate(&node, size, set.kill_privileges)?;
         }
-        if set.mode.is_some()
-            || set.uid.is_some()
-            || set.gid.is_some()
-            || set.times != SetTimes::default()
+        let mut shared = set;
+        if self.is_in_context() && node.kind == Kind::File && set.times != SetTimes::default() {
+            let _turn = node.turn.lock();
+            let created = matches!(
+                node.inner.lock().open.as_ref().map(|open| &open.body),
+                Some(Body::Plain { writable: true, .. })
+            );
+            if !created {
+                self.copy_up(&node, false)?.set_times(set.times)?;
+                shared.times = SetTimes::default();
+            }
+        }
+        if shared.mode.is_some()
+            || shared.uid.is_some()
+            || shared.gid.is_some()
+            || shared.times != SetTimes::default()
         {
-            self.with_carrier(&node, Access::Write, |carrier| apply(carrier, &set))?;
+            self.with_carrier(&node, Access::Write, |carrier| apply(carrier, &shared))?;
             if set.mode.is_some() || set.uid.is_some() {
                 // Others may be whom it shares with from now on.
                 self.families.forget(self.own()?.base.as_ref(), ino);
             }
-            if set.times.mtime.is_some() {
-                self.note_change(&node);
-            }
+        }
+        if set.times.mtime.is_some() {
+            self.note_change(&node);
         }
         self.attr_of_node(&node)
+    }
+
+    /// Clears set-id bits and capabilities of a file whose bytes are written to `file`: those of the file itself where
+    /// that is an overlay.
+    pub(crate) fn kill_privileges(&self, node: &Arc<Node>, file: &dyn File) -> Result<()> {
+        let body = node
+            .inner
+            .lock()
+            .open
+            .as_ref()
+            .map(|open| open.body.clone());
+        let plain = matches!(body, Some(Body::Plain { .. }));
+        if !self.is_in_context() || plain {
+            return kill_privileges(file);
+        }
+        self.with_carrier(node, Access::Write, |carrier| match carrier {
+            Carrier::Entry(dir, disk) => kill_privileges(dir.open(disk, Access::Read)?.as_ref()),
+            Carrier::File(file, _) => kill_privileges(file.as_ref()),
+        })
     }
 
     /// An extended attribute; `user.holofs.*` are computed.

@@ -1,7 +1,7 @@
 //! Decoded copies of encoded files, within a budget, for a second read at full speed.
 //!
-//! A copy is made only of content that was proved against its hash, is keyed by set and logical inode, and is
-//! emptied at mount and unmount. A copy that is open is neither evicted nor made twice: all opens of an inode share
+//! A copy is made only of content that was proved against its hash, is keyed by what it shows and logical
+//! inode, and is emptied at mount and unmount. A copy that is open is neither evicted nor made twice: all opens of an inode share
 //! one file, and promotion renames that very file into the tree.
 
 use std::collections::HashMap;
@@ -84,7 +84,7 @@ impl Cache {
         let Some(dir) = &self.dir else {
             return Ok(None);
         };
-        let key = (object.set().0, node.ino);
+        let key = (object.shows(), node.ino);
         let known = {
             let mut entries = self.entries.lock();
             entries.get_mut(&key).map(|entry| {
@@ -103,7 +103,7 @@ impl Cache {
             }
             None => {}
         }
-        let size = object.descriptor().size;
+        let size = object.size();
         if !make || size > self.budget {
             return Ok(None);
         }
@@ -137,8 +137,8 @@ impl Cache {
         object: &Object,
         go_on: &dyn Fn() -> bool,
     ) -> Result<()> {
-        let key = (object.set().0, node.ino);
-        let size = object.descriptor().size;
+        let key = (object.shows(), node.ino);
+        let size = object.size();
         let Some(dir) = self.dir.as_ref().filter(|_| self.takes(size)) else {
             return Ok(());
         };
@@ -164,7 +164,7 @@ impl Cache {
         node: &Node,
         object: &Object,
     ) -> Result<(OsString, Arc<dyn File>)> {
-        let known = self.entries.lock().remove(&(object.set().0, node.ino));
+        let known = self.entries.lock().remove(&(object.shows(), node.ino));
         if let Some(entry) = known {
             let file = own.cache.open(&entry.name, Access::Write)?;
             return Ok((entry.name, file));
@@ -246,9 +246,9 @@ fn decode_into(
 }
 
 fn fill(file: &dyn File, object: &Object, reserve: bool, go_on: &dyn Fn() -> bool) -> Result<()> {
-    let descriptor = object.descriptor();
-    file.set_len(descriptor.size)?;
-    let data = data_extents(descriptor.size, &descriptor.holes);
+    let size = object.size();
+    file.set_len(size)?;
+    let data = data_extents(size, object.holes());
     if reserve {
         for extent in &data {
             match file.allocate(0, extent.offset, extent.length) {
@@ -286,8 +286,8 @@ fn fill(file: &dyn File, object: &Object, reserve: bool, go_on: &dyn Fn() -> boo
             at += want as u64;
         }
     }
-    hash_zeros(&mut hasher, descriptor.size - at);
-    if hasher.finish() != descriptor.hash {
+    hash_zeros(&mut hasher, size - at);
+    if hasher.finish() != object.hash() {
         return Err(damaged(object, "decoded content does not match its hash"));
     }
     Ok(())

@@ -45,13 +45,13 @@ impl Store {
         };
         Ok(Some(Described {
             set: object.set().0.to_string(),
-            hash: descriptor.hash.to_string(),
+            hash: self.shown(&object).hash().to_string(),
             layout: match object.layout() {
                 Layout::Packed => "packed",
                 Layout::Spread => "spread",
             },
             unit: descriptor.unit,
-            holes: descriptor.holes.len(),
+            holes: object.holes().len(),
             layers: descriptor.layers.iter().map(layer).collect(),
         }))
     }

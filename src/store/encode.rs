@@ -2,6 +2,7 @@
 
 mod again;
 mod content;
+mod fold;
 mod plan;
 
 use std::cell::OnceCell;
@@ -14,12 +15,12 @@ use std::time::Instant;
 use super::attrs::{copy_native, now};
 use super::build::{self, Spool};
 use super::dictionaries::Class;
-use super::disk::{self, Access, Dir, File, Kind, Meta, SetTimes};
+use super::disk::{Access, Dir, File, Kind, Meta, SetTimes};
 use super::locate::Found;
 use super::names;
 use super::node::Node;
 use super::object::{self, Layout, Object, Recognised};
-use super::pairs::{Linger, hash_file};
+use super::pairs::Linger;
 use super::solid::{OpenDir, inside};
 use super::state::{Kept, State};
 use super::tree::{Counters, Store};
@@ -32,14 +33,11 @@ use crate::format::{Attributes, Descriptor, Digest, Layers, ObjectKind, SetId};
 use crate::hologram::Profile;
 pub(crate) use again::{Again, Of};
 pub(crate) use content::Plainly;
-use content::{Cancelling, WhileWanted};
+use content::{Cancelling, Subject, WhileWanted};
 pub(crate) use plan::{Encoding, Plan, Wish};
 
 /// Encoded bytes from which a set is spread over files when the policy leaves it open.
 const SPREAD_FROM: u64 = 1 << 20;
-/// Bytes compared at a time.
-const PIECE: usize = 1 << 20;
-
 /// What became of a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Outcome {
@@ -142,6 +140,10 @@ impl Store {
 
     /// Encodes a file, if the policy (or the wish) says so and it is free.
     pub(crate) fn encode_node(&self, node: &Arc<Node>, wish: Option<Wish<'_>>) -> Result<Outcome> {
+        let overlays = self.overlays_of(node.file())?;
+        if !overlays.is_empty() {
+            return self.fold(node, &overlays, wish);
+        }
         let name = node.link().ok_or(Error::NotFound)?.name;
         let path = node.path().ok_or(Error::NotFound)?;
         let Some(Plain { dir, disk, meta }) = self.plain_file(node)? else {
@@ -177,7 +179,28 @@ impl Store {
             return Ok(Outcome::Kept);
         }
         let names = SetName { name, disk_name };
-        self.encode_candidate(node, &candidate, how, &names)
+        let subject = Subject {
+            kind: ObjectKind::File,
+            content: &Plainly {
+                file: candidate.file.as_ref(),
+                size: was.size,
+            },
+            holes: build::holes(candidate.file.as_ref(), was.size)?,
+        };
+        self.encode_candidate(node, &candidate, &subject, how, &names)
+    }
+
+    /// Encodes with the first codec that copes: what it made was decoded and compared, and is no larger.
+    fn encode_candidate(
+        &self,
+        node: &Arc<Node>,
+        candidate: &Candidate,
+        subject: &Subject<'_>,
+        how: &Encoding,
+        names: &SetName,
+    ) -> Result<Outcome> {
+        let was = &candidate.meta;
+        self.encode_subject(node, candidate, subject, how, names)
             .or_else(|e| match candidate.file.meta() {
                 // What was changed under the encoder's eyes is neither the one nor the other; that is no failure.
                 Ok(now) if (now.size, now.ctime) != (was.size, was.ctime) => Ok(Outcome::Busy),
@@ -186,21 +209,23 @@ impl Store {
             })
     }
 
-    /// Encodes with the first codec that copes: what it made was decoded and compared, and is no larger.
-    fn encode_candidate(
+    fn encode_subject(
         &self,
         node: &Arc<Node>,
         candidate: &Candidate,
+        subject: &Subject<'_>,
         how: &Encoding,
         names: &SetName,
     ) -> Result<Outcome> {
-        let length = codec::HEAD.min(usize::try_from(candidate.meta.size).unwrap_or(codec::HEAD));
+        let size = subject.content.size();
+        let length = codec::HEAD.min(usize::try_from(size).unwrap_or(codec::HEAD));
         let mut head = vec![0; length];
-        disk::read_exact_at(candidate.file.as_ref(), &mut head, 0)?;
+        subject.content.read_at(0, &mut head)?;
         let (codecs, profile) = how.resolve(&head);
         let mut rest = codecs.iter();
         while let Some(codec) = rest.next() {
-            let attempt = || self.encode_with(*codec, profile, node, candidate, how, names);
+            let attempt =
+                || self.encode_with(*codec, profile, node, candidate, subject, how, names);
             // A panic must not end the worker, who has more files to see to.
             let tried = catch_unwind(AssertUnwindSafe(attempt)).unwrap_or_else(|_| {
                 Err(Error::Damaged {
@@ -223,22 +248,31 @@ impl Store {
         Err(Error::Unsupported)
     }
 
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "what, of what, how, and where to"
+    )]
     fn encode_with(
         &self,
         codec: &dyn Codec,
         profile: Profile,
         node: &Arc<Node>,
         candidate: &Candidate,
+        subject: &Subject<'_>,
         how: &Encoding,
         names: &SetName,
     ) -> Result<Tried> {
         let own = self.own()?;
         let Candidate { meta, file, .. } = candidate;
-        let content = candidate.content();
+        let (content, size) = (subject.content, subject.content.size());
         let _using = self.dictionaries.using.read();
         let class = Class::of(meta.uid, meta.mode);
-        let dictionaries = self.dictionaries.fitting(class);
-        let sketch = candidate.sketch().filter(|_| codec.id() == Template.id());
+        // The table of a bundle is read before anybody can supply dictionaries.
+        let alone = subject.kind == ObjectKind::File;
+        let dictionaries = alone.then(|| self.dictionaries.fitting(class));
+        let dictionaries = dictionaries.unwrap_or_default();
+        let shares = alone && codec.id() == Template.id();
+        let sketch = candidate.sketch().filter(|_| shares);
         let bases = sketch.map(|sketch| self.dictionaries.fitting_bases(class, sketch));
         let request = Request {
             effort: how.effort,
@@ -253,7 +287,7 @@ impl Store {
                 store: self,
                 node,
             };
-            match codec.encode(&content, request, &mut sink) {
+            match codec.encode(content, request, &mut sink) {
                 Err(CodecError::Cancelled) => return Ok(Tried::Done(Outcome::Busy)),
                 Err(CodecError::Declined(reason)) => return Ok(Tried::Declined(reason)),
                 encoded => encoded?,
@@ -263,24 +297,20 @@ impl Store {
         let lengths: Vec<u64> = (0..spool.count()).map(|layer| spool.len(layer)).collect();
         let total: u64 = lengths.iter().sum();
         // Something to see of a file that cannot be recoded is worth an eighth of it.
-        let previews = if request.previews > 0 {
-            meta.size / 8
-        } else {
-            0
-        };
-        if codec.medium() != Medium::Other && total > meta.size + previews {
+        let previews = if request.previews > 0 { size / 8 } else { 0 };
+        if codec.medium() != Medium::Other && total > size + previews {
             return Ok(Tried::Declined(format!("{total} bytes of layers")));
         }
-        if profile == Profile::None && total >= meta.size {
+        if profile == Profile::None && total >= size {
             self.keep(candidate, how.settings(), "encoded it is not smaller");
             return Ok(Tried::Done(Outcome::Kept));
         }
         let descriptor = Descriptor {
             version: crate::format::VERSION,
-            size: meta.size,
-            hash: hash_file(file.as_ref(), meta.size, &|| self.may_go_on(node))?,
-            holes: build::holes(file.as_ref(), meta.size)?,
-            kind: ObjectKind::File,
+            size,
+            hash: self.hash_content(node, content)?,
+            holes: subject.holes.clone(),
+            kind: subject.kind,
             codec: codec.id().0,
             settings: encoded.settings,
             chunks: profile.chunks(),
@@ -318,7 +348,7 @@ impl Store {
             )?;
             drop(spool);
             let object = self.dress(&set, candidate)?;
-            if !self.same_content(node, &object, file.as_ref(), meta.size)? {
+            if !self.same_content(node, &object.whole(), content)? {
                 return Ok(Outcome::Busy);
             }
             // A pair is one file in two forms after a crash too, and either of them may be the one that stays.
@@ -398,36 +428,6 @@ impl Store {
                 what: "a set just written cannot be read back".to_owned(),
             }),
         }
-    }
-
-    /// Decodes a set and compares it with the plain file byte for byte. `false`: cancelled.
-    pub(crate) fn same_content(
-        &self,
-        node: &Arc<Node>,
-        object: &Object,
-        file: &dyn File,
-        size: u64,
-    ) -> Result<bool> {
-        let mut wanted = vec![0; PIECE];
-        let mut decoded = vec![0; PIECE];
-        let mut at = 0;
-        while at < size {
-            if !self.may_go_on(node) {
-                return Ok(false);
-            }
-            let n = usize::try_from(size - at).unwrap_or(PIECE).min(PIECE);
-            let wanted = wanted.get_mut(..n).unwrap_or_default();
-            let decoded = decoded.get_mut(..n).unwrap_or_default();
-            disk::read_exact_at(file, wanted, at)?;
-            if object.read_at(at, decoded)? != n || wanted != decoded {
-                return Err(Error::Damaged {
-                    name: node.path().unwrap_or_default().display().to_string(),
-                    what: format!("the encoded content differs in bytes {at}..+{n}"),
-                });
-            }
-            at += n as u64;
-        }
-        Ok(true)
     }
 
     /// Puts a verified set beside its plain file, provided that nothing touched the file meanwhile.

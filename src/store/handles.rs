@@ -12,7 +12,7 @@ use super::node::{Body, Node, Open, Parked};
 use super::object::Object;
 use super::solid::{Shape, inside};
 use super::tree::{Counters, Store};
-use super::{Degraded, Error, OpenHow, Opened, Result, Space};
+use super::{Degraded, Error, OpenHow, Opened, Result};
 use crate::codec::{self, Medium};
 use crate::foreign::Quality;
 
@@ -52,18 +52,23 @@ impl Store {
             self.cut(node, 0, how.kill_privileges)?;
         }
         let body = self.body_for(node, how.write)?;
+        // In a context the first write replaces the file below by another: the kernel must not know any.
+        let below = !self.is_in_context();
         let mut opened = Opened {
-            through: match &body {
-                Body::Plain { file, .. } => !privileged(&file.meta()?, file.as_ref()),
-                // The copy will get what its object carries when it is promoted to be written.
-                Body::Cached(_, object) | Body::Reduced(_, object) => {
-                    let carrier = object.carrier(Access::Read);
-                    carrier.is_ok_and(|c| !privileged(object.carrier_meta(), c.as_ref()))
-                }
-                _ => false,
-            },
+            through: below
+                && match &body {
+                    Body::Plain { file, .. } => !privileged(&file.meta()?, file.as_ref()),
+                    // The copy will get what its object carries when it is promoted to be written.
+                    Body::Cached(_, object) | Body::Reduced(_, object) => {
+                        let carrier = object.carrier(Access::Read);
+                        carrier.is_ok_and(|c| !privileged(object.carrier_meta(), c.as_ref()))
+                    }
+                    _ => false,
+                },
             file: match &body {
-                Body::Plain { file, .. } | Body::Cached(file, _) | Body::Reduced(file, _) => {
+                Body::Plain { file, .. } | Body::Cached(file, _) | Body::Reduced(file, _)
+                    if below =>
+                {
                     Some(Arc::clone(file))
                 }
                 _ => None,
@@ -77,11 +82,11 @@ impl Store {
             Body::Member(member) => Some(member.solid().object().set()),
             _ => None,
         };
-        opened.keep_cache = shows.is_some() && inner.shown == shows;
+        opened.keep_cache = below && shows.is_some() && inner.shown == shows;
         inner.shown = shows;
         if let Body::Stream(object) = &body
             && opened.keep_cache
-            && self.cache.takes(object.descriptor().size)
+            && self.cache.takes(object.size())
         {
             self.queue.streamed_again(node);
         }
@@ -100,8 +105,18 @@ impl Store {
     fn body_for(&self, node: &Arc<Node>, write: bool) -> Result<Body> {
         let body = node.inner.lock().open.as_ref().map(|o| o.body.clone());
         match body {
-            Some(body @ Body::Plain { writable: true, .. }) => Ok(body),
+            Some(
+                body @ (Body::Plain { writable: true, .. } | Body::Overlay { writable: true, .. }),
+            ) => Ok(body),
             Some(body) if !write => Ok(body),
+            Some(Body::Overlay { file, .. }) if node.link().is_none() => Ok(Body::Overlay {
+                file: file.reopen(Access::Write)?,
+                writable: true,
+            }),
+            _ if write && self.is_in_context() => Ok(Body::Overlay {
+                file: self.copy_up(node, false)?,
+                writable: true,
+            }),
             Some(Body::Plain { file, .. }) => {
                 if node.link().is_some() {
                     self.make_plain(node)?;
@@ -111,7 +126,7 @@ impl Store {
                     writable: true,
                 })
             }
-            Some(Body::Foreign(_)) => Err(Error::ReadOnly),
+            Some(Body::Foreign(_) | Body::Overlay { .. }) => Err(Error::ReadOnly),
             Some(Body::Cached(..) | Body::Stream(_) | Body::Reduced(..) | Body::Member(_)) => {
                 self.writable(node)
             }
@@ -125,16 +140,25 @@ impl Store {
         let link = node.link().ok_or(Error::NotFound)?;
         let dir = self.dir(&link.parent)?;
         let (_names, found) = self.found(&link.parent, &dir, &link.name)?;
+        if let Some(overlay) = self.overlay(node.file(), &self.options.context)? {
+            return Ok(Body::Overlay {
+                file: overlay.open(Access::Read)?,
+                writable: false,
+            });
+        }
         match found.ok_or(Error::NotFound)? {
             Found::Native { disk, .. } if let Some(solid) = inside(dir.as_ref()) => {
                 Ok(Body::Member(Arc::new(solid.member(&disk)?)))
+            }
+            Found::Pair { object, .. } if self.variant_in(&object).is_some() => {
+                Ok(self.decoded(node, self.shown(&object)))
             }
             Found::Native { disk, .. } | Found::Pair { plain: disk, .. } => Ok(Body::Plain {
                 file: open_plain(dir.as_ref(), &disk, false)?,
                 writable: false,
             }),
             Found::Solid { .. } => Err(Error::IsDirectory),
-            Found::Encoded { object, .. } => Ok(self.decoded(node, object)),
+            Found::Encoded { object, .. } => Ok(self.decoded(node, self.shown(&object))),
             Found::Broken { what, .. } => Err(Error::Damaged {
                 name: link.name.display().to_string(),
                 what,
@@ -152,7 +176,7 @@ impl Store {
                 let dir = self.dir(&link.parent)?;
                 let (_names, found) = self.found(&link.parent, &dir, &link.name)?;
                 match found {
-                    Some(Found::Encoded { object, .. }) => object,
+                    Some(Found::Encoded { object, .. }) => self.shown(&object),
                     _ => return Ok(()),
                 }
             }
@@ -169,7 +193,7 @@ impl Store {
             Medium::Other => DECODE_WHOLE,
             _ => DECODE_WHOLE_MEDIA,
         };
-        let make = whole || object.descriptor().size <= most;
+        let make = whole || object.size() <= most;
         let made = match self.cache.get(node, &object, make) {
             // Without a place for copies a first byte tells whether the whole can be had.
             Ok(None) if whole => object.read_at(0, &mut [0]).map(|_| None),
@@ -297,6 +321,10 @@ impl Store {
             Body::Plain {
                 file,
                 writable: true,
+            }
+            | Body::Overlay {
+                file,
+                writable: true,
             } => {
                 if let Some(open) = node.inner.lock().open.as_mut() {
                     open.changed = true;
@@ -314,7 +342,10 @@ impl Store {
     pub fn read(&self, ino: u64, offset: u64, buf: &mut [u8]) -> Result<usize> {
         let (node, body) = self.body(ino)?;
         let read = match body {
-            Body::Plain { file, .. } | Body::Cached(file, _) | Body::Reduced(file, _) => {
+            Body::Plain { file, .. }
+            | Body::Overlay { file, .. }
+            | Body::Cached(file, _)
+            | Body::Reduced(file, _) => {
                 return read_some(file.as_ref(), offset, buf);
             }
             Body::Foreign(content) => return self.read_foreign(&node, &content, offset, buf),
@@ -417,7 +448,8 @@ impl Store {
     /// # Errors
     /// [`Error::Invalid`] when it is not open for writing, and what the medium says.
     pub fn clear_privileges(&self, ino: u64) -> Result<()> {
-        super::attrs::kill_privileges(self.written(ino)?.1.as_ref())
+        let (node, file) = self.written(ino)?;
+        self.kill_privileges(&node, file.as_ref())
     }
 
     /// Sets the size of a file, open or not.
@@ -435,12 +467,28 @@ impl Store {
         let body = node.inner.lock().open.as_ref().map(|o| o.body.clone());
         let file = match (body, node.link()) {
             (
-                Some(Body::Plain {
-                    file,
-                    writable: true,
-                }),
+                Some(
+                    Body::Plain {
+                        file,
+                        writable: true,
+                    }
+                    | Body::Overlay {
+                        file,
+                        writable: true,
+                    },
+                ),
                 _,
             ) => file,
+            (_, Some(_)) if self.is_in_context() => {
+                let file = self.copy_up(node, size == 0)?;
+                if let Some(open) = node.inner.lock().open.as_mut() {
+                    open.body = Body::Overlay {
+                        file: Arc::clone(&file),
+                        writable: true,
+                    };
+                }
+                file
+            }
             // An open decoded copy must become the plain file: the kernel passes reads and writes through to it.
             (body, Some(link))
                 if size == 0
@@ -451,7 +499,7 @@ impl Store {
             }
             _ => {
                 let body = self.body_for(node, true)?;
-                let Body::Plain { file, .. } = &body else {
+                let (Body::Plain { file, .. } | Body::Overlay { file, .. }) = &body else {
                     return Err(Error::Invalid);
                 };
                 let file = Arc::clone(file);
@@ -462,7 +510,7 @@ impl Store {
             }
         };
         if kill {
-            super::attrs::kill_privileges(file.as_ref())?;
+            self.kill_privileges(node, file.as_ref())?;
         }
         Ok(file.set_len(size)?)
     }
@@ -489,20 +537,12 @@ impl Store {
     /// What the medium says.
     pub fn sync(&self, ino: u64, data_only: bool) -> Result<()> {
         match self.body(ino)?.1 {
-            Body::Plain { file, .. } => Ok(file.sync(data_only)?),
+            Body::Plain { file, .. } | Body::Overlay { file, .. } => Ok(file.sync(data_only)?),
             Body::Cached(_, object) | Body::Stream(object) | Body::Reduced(_, object) => {
                 Ok(object.carrier(Access::Read)?.sync(false)?)
             }
             Body::Foreign(_) | Body::Member(_) => Ok(()),
         }
-    }
-
-    /// Makes a directory durable.
-    ///
-    /// # Errors
-    /// What the medium says.
-    pub fn sync_dir(&self, ino: u64) -> Result<()> {
-        Ok(self.dir_node(ino)?.1.sync()?)
     }
 
     /// fallocate(2) on an open file.
@@ -519,13 +559,15 @@ impl Store {
     /// [`Error::NoOffset`] past the end or the last data.
     pub fn seek(&self, ino: u64, offset: u64, whence: Seek) -> Result<u64> {
         match self.body(ino)?.1 {
-            Body::Plain { file, .. } => file.seek(offset, whence).map_err(|e| {
-                if Errno::from_io_error(&e) == Some(Errno::NXIO) {
-                    Error::NoOffset
-                } else {
-                    Error::Io(e)
-                }
-            }),
+            Body::Plain { file, .. } | Body::Overlay { file, .. } => {
+                file.seek(offset, whence).map_err(|e| {
+                    if Errno::from_io_error(&e) == Some(Errno::NXIO) {
+                        Error::NoOffset
+                    } else {
+                        Error::Io(e)
+                    }
+                })
+            }
             Body::Cached(_, object) | Body::Stream(object) | Body::Reduced(_, object) => {
                 object.seek(offset, whence).ok_or(Error::NoOffset)
             }
@@ -550,18 +592,12 @@ impl Store {
         to_offset: u64,
         length: u64,
     ) -> Result<u64> {
-        let (Body::Plain { file, .. } | Body::Cached(file, _)) = self.body(from)?.1 else {
+        let (Body::Plain { file, .. } | Body::Overlay { file, .. } | Body::Cached(file, _)) =
+            self.body(from)?.1
+        else {
             return Err(Error::Unsupported);
         };
         let (_, target) = self.written(to)?;
         Ok(file.copy_range(offset, target.as_ref(), to_offset, length)?)
-    }
-
-    /// Sizes of the filesystem below.
-    ///
-    /// # Errors
-    /// What the medium says.
-    pub fn space(&self) -> Result<Space> {
-        Ok(self.root.space()?)
     }
 }

@@ -49,8 +49,8 @@ impl Store {
                 }
             }
             Found::Encoded { object, .. } => Look {
-                size: object.descriptor().size,
-                body: if coarse {
+                size: object.size(),
+                body: if coarse && object.variants().is_empty() {
                     Body::Coarse(object.coarse()?)
                 } else {
                     Body::Object(object)
@@ -104,7 +104,7 @@ impl Look {
     #[must_use]
     pub fn hash(&self) -> Option<Digest> {
         match &self.body {
-            Body::Object(object) => Some(object.descriptor().hash),
+            Body::Object(object) => Some(object.hash()),
             Body::Plain(_) | Body::Coarse(_) | Body::Foreign(_) => None,
         }
     }

@@ -28,6 +28,7 @@ mod node;
 mod object;
 mod ops;
 pub mod outside;
+mod overlays;
 mod own;
 mod pairs;
 pub mod policy;
@@ -39,6 +40,7 @@ mod state;
 mod status;
 mod switch;
 mod tree;
+mod variants;
 mod verify;
 pub mod walk;
 mod worker;
@@ -55,6 +57,7 @@ pub use error::{Error, Result};
 pub use init::{Adopted, init, init_on, is_interrupted};
 pub use look::Look;
 pub use tree::{Counters, Store};
+pub use variants::VariantStatus;
 
 /// Inode number of the root directory.
 pub const ROOT: u64 = 1;

@@ -33,6 +33,8 @@ pub(crate) const CACHE: &str = "cache";
 pub(crate) const PROMOTED: &str = "promoted";
 /// Shared dictionaries, in [`OWN`].
 pub(crate) const DICT: &str = "dict";
+/// Variants of files that are kept plain, in [`OWN`].
+pub(crate) const VARIANTS: &str = "variants";
 /// What recovery could not place, in [`OWN`].
 pub(crate) const LOST_FOUND: &str = "lost+found";
 /// The manifest inside the directory of a spread set.

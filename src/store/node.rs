@@ -6,6 +6,7 @@
 use std::collections::HashMap;
 use std::ffi::OsString;
 use std::num::NonZeroUsize;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
 
 use lru::LruCache;
@@ -94,6 +95,13 @@ pub(crate) enum Body {
         /// Whether it is open for writing.
         writable: bool,
     },
+    /// The overlay that it shows in the store's context.
+    Overlay {
+        /// The overlay.
+        file: Arc<dyn File>,
+        /// Whether it is open for writing.
+        writable: bool,
+    },
     /// The decoded copy of an object.
     Cached(Arc<dyn File>, Arc<Object>),
     /// What is left of an object, at reduced quality.
@@ -159,6 +167,8 @@ pub(crate) struct Inner {
 pub(crate) struct Node {
     pub(crate) ino: u64,
     pub(crate) kind: Kind,
+    /// See [`Node::file`].
+    file: AtomicU64,
     /// Held while the representation of a file is chosen or changed.
     pub(crate) turn: Mutex<()>,
     /// Names of a directory: written while what a name holds changes.
@@ -171,10 +181,17 @@ impl Node {
         Self {
             ino,
             kind,
+            file: AtomicU64::new(ino),
             turn: Mutex::new(()),
             names: RwLock::new(()),
             inner: Mutex::default(),
         }
+    }
+
+    /// The number that overlays of its variants go by. Beside a writer a file whose representation changed is taken for
+    /// another one and gets another number here, while it keeps its own there.
+    pub(crate) fn file(&self) -> u64 {
+        self.file.load(Ordering::Relaxed)
     }
 
     /// Its first known name.
@@ -331,6 +348,7 @@ impl Nodes {
             };
             if same {
                 if self.beside {
+                    node.file.store(wanted, Ordering::Relaxed);
                     node.saw_link(link);
                 } else {
                     node.add_link(link);

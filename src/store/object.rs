@@ -10,6 +10,7 @@ mod shares;
 mod stamp;
 #[cfg(test)]
 mod tests;
+mod window;
 
 use std::collections::VecDeque;
 use std::ffi::OsStr;
@@ -32,6 +33,8 @@ use crate::store::dictionaries::Dictionaries;
 use enough::{Enough, Supplied};
 pub(crate) use recognise::{Recognised, recognise};
 use shares::{Place, Shares};
+pub(crate) use window::MOST_VARIANTS;
+use window::Window;
 
 /// How an object lies on disk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -60,6 +63,8 @@ pub(crate) struct Object {
     stored: u64,
     /// Whether the last [`Object::verify`] found the tail damaged.
     tail_damaged: AtomicBool,
+    /// What of the content is the file; `None`: all.
+    window: Option<Window>,
 }
 
 /// A decoded segment.
@@ -110,6 +115,7 @@ impl Object {
             carrier: found.carrier,
             stored: found.stored,
             tail_damaged: AtomicBool::new(false),
+            window: None,
         })
     }
 
@@ -269,11 +275,12 @@ impl Object {
     /// [`Error::Damaged`] when nothing is left.
     pub(crate) fn read_best(&self, offset: u64, buf: &mut [u8]) -> Result<(usize, Quality)> {
         let mut quality = Quality::Exact;
-        let size = self.descriptor.size;
-        let reach = usize::try_from(size.saturating_sub(offset)).unwrap_or(usize::MAX);
+        let reach = usize::try_from(self.size().saturating_sub(offset)).unwrap_or(usize::MAX);
         let length = buf.len().min(reach);
         let (mut rest, _) = buf.split_at_mut(length);
-        let mut at = offset;
+        // From here on places are those in the whole content. A bundle has no holes.
+        let size = self.descriptor.size;
+        let mut at = self.start().saturating_add(offset);
         while !rest.is_empty() {
             let hole = self.hole_from(at);
             let inside = hole.filter(|hole| hole.offset <= at);
@@ -390,8 +397,9 @@ impl Object {
 
     /// Whether reading anything means decoding everything.
     pub(crate) fn decodes_whole(&self) -> bool {
+        let (start, end) = (self.start(), self.start().saturating_add(self.size()));
         self.decoder()
-            .is_ok_and(|decoder| decoder.segment(0).end >= self.descriptor.size)
+            .is_ok_and(|decoder| decoder.segment(start).end >= end)
     }
 
     /// The whole content at the best quality that is left. Only media have any but exact.
@@ -404,14 +412,22 @@ impl Object {
 
     /// The range that is decoded together with byte `offset`; `None` where nothing can be decoded.
     pub(crate) fn segment_at(&self, offset: u64) -> Option<Range<u64>> {
-        self.decoder().ok().map(|decoder| decoder.segment(offset))
+        let start = self.start();
+        let decoder = self.decoder().ok()?;
+        let Range {
+            start: from,
+            end: to,
+        } = decoder.segment(start.checked_add(offset)?);
+        Some(from.saturating_sub(start)..to.saturating_sub(start).min(self.size()))
     }
 
     /// Where the bytes from `offset` on already were earlier in the content, and for how many bytes.
     pub(crate) fn earlier(&self, offset: u64) -> Result<Option<(u64, u64)>> {
-        let found = self.decoder()?.earlier(offset)?;
-        let left = self.descriptor.size.saturating_sub(offset);
+        let start = self.start();
+        let found = self.decoder()?.earlier(start.saturating_add(offset))?;
+        let left = self.size().saturating_sub(offset);
         Ok(found
+            .and_then(|(at, length)| Some((at.checked_sub(start)?, length)))
             .filter(|(at, length)| *at < offset && *length > 0)
             .map(|(at, length)| (at, length.min(left))))
     }
@@ -468,11 +484,11 @@ impl Object {
     /// The next data or hole at or after `offset`; the end of the file is a hole. `None` past the end, and for data
     /// after the last.
     pub(crate) fn seek(&self, offset: u64, whence: Seek) -> Option<u64> {
-        let size = self.descriptor.size;
+        let size = self.size();
         if offset >= size {
             return None;
         }
-        let hole = self.hole_from(offset);
+        let hole = self.hole_from(offset); // none in a bundle, so that places in it do not matter
         match whence {
             Seek::Hole => Some(hole.map_or(size, |hole| hole.offset.max(offset))),
             Seek::Data => match hole.filter(|hole| hole.offset <= offset) {

@@ -205,9 +205,10 @@ impl Store {
         });
         open.writers = 1;
         node.inner.lock().open = Some(open);
+        let below = !self.is_in_context(); // as for all opens
         let opened = Opened {
-            file: Some(file),
-            through: meta.mode & 0o6000 == 0,
+            file: Some(file).filter(|_| below),
+            through: below && meta.mode & 0o6000 == 0,
             keep_cache: false,
         };
         Ok((attr, opened))
@@ -231,6 +232,10 @@ impl Store {
         loop {
             if node.kind == Kind::File {
                 self.make_plain(&node)?;
+            }
+            // Which of its names a variant would be one of, nothing says.
+            if !self.overlays_of(node.file())?.is_empty() {
+                return Err(Error::Denied);
             }
             let link = node.link().ok_or(Error::NotFound)?;
             let disk = names::plain(&link.name).ok_or(Error::NameTooLong)?;
@@ -273,6 +278,7 @@ impl Store {
                 self.discard(&node, dir.as_ref(), disk)?;
             }
         }
+        self.drop_overlays(node.file(), dir.as_ref());
         node.drop_link(parent.ino, name);
         Ok(())
     }

@@ -173,18 +173,19 @@ pub(crate) fn newer(pair: Found) -> Found {
 
 /// Whether the plain file has the content of the set: same size and hash.
 fn one_file(dir: &dyn Dir, plain: &OsStr, meta: &Meta, object: &Object) -> Result<bool> {
-    if meta.size != object.descriptor().size {
+    if meta.size != object.size() {
         return Ok(false);
     }
     let file = dir.open(plain, Access::Read)?;
-    Ok(hash_file(file.as_ref(), meta.size, &|| true)? == object.descriptor().hash)
+    Ok(hash_file(file.as_ref(), meta.size, &|| true)? == object.hash())
 }
 
-/// Whether every byte of a set can be read.
+/// Whether every byte of a set can be read, all variants of the file included.
 fn is_whole(object: &Object) -> bool {
+    let object = object.whole();
     let mut buf = vec![0; 1 << 20];
     let mut at = 0;
-    while at < object.descriptor().size {
+    while at < object.size() {
         match object.read_at(at, &mut buf) {
             Ok(got) if got > 0 => at += got as u64,
             _ => return false,
@@ -238,7 +239,11 @@ impl Store {
         dir.sync()?;
         if one_file(dir, plain, meta, object)? {
             if !is_whole(object) {
-                // The plain file is all that the set was; it is encoded anew.
+                // The plain file, with overlays of what other variants there were, is all that the set was.
+                if let Err(e) = self.unfold(self.wanted_ino(dir, pair), object) {
+                    log::warn!("{}: {e}", name.display());
+                    return self.set_aside(dir, name, encoded, "a set with damaged variants");
+                }
                 own.purge(&switch::retire(own, dir, encoded)?);
                 return Ok(());
             }
@@ -281,8 +286,15 @@ impl Store {
 
     /// Makes a pair plain: the set goes to the trash. The caller holds `names` for writing.
     pub(crate) fn collapse(&self, dir: &dyn Dir, found: &Found) -> Result<()> {
-        if let Found::Pair { meta, encoded, .. } = found {
+        if let Found::Pair {
+            meta,
+            encoded,
+            object,
+            ..
+        } = found
+        {
             let own = self.own()?;
+            self.unfold(self.wanted_ino(dir, found), object)?;
             self.lingering.remove(meta);
             let trash = switch::unnoticed(dir, || switch::retire(own, dir, encoded))?;
             own.purge(&trash);

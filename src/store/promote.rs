@@ -65,6 +65,7 @@ impl Store {
     fn promote(&self, node: &Arc<Node>, link: &Link, object: &Arc<Object>) -> Result<bool> {
         let own = self.own()?;
         self.note_promotion()?;
+        self.unfold(node.file(), object)?;
         object.restore_manifest()?; // it carries the attributes, which are copied below
         let (copy, file) = self.cache.take(own, node, object)?;
         let attributes = object.attributes();
@@ -100,10 +101,16 @@ impl Store {
         let Inner {
             open, parked: at, ..
         } = &mut *inner;
-        if let Some(open) = open {
+        // Who reads another variant goes on reading what it was opened as.
+        let other = |body: &Body| match body {
+            Body::Overlay { .. } => true,
+            Body::Cached(_, shown) | Body::Stream(shown) => shown.is_variant(),
+            _ => false,
+        };
+        if let Some(open) = open.as_mut().filter(|open| !other(&open.body)) {
             open.body = Body::Plain {
                 file,
-                writable: true,
+                writable: !self.is_in_context(), // there a write is for an overlay
             };
         }
         *at = Some(parked);
@@ -215,11 +222,14 @@ impl Store {
             return Ok(false);
         };
         let (disk, carrier, generation) = match self.found_locked(&dir, &link.name)? {
-            Some(Found::Encoded { object, disk }) => (
-                disk,
-                object.carrier(Access::Read).ok(),
-                object.attributes().generation,
-            ),
+            Some(Found::Encoded { object, disk }) => {
+                self.unfold(node.file(), &object)?;
+                (
+                    disk,
+                    object.carrier(Access::Read).ok(),
+                    object.attributes().generation,
+                )
+            }
             Some(Found::Broken {
                 disk, ours: true, ..
             }) => (disk, None, 0),

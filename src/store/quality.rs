@@ -81,7 +81,7 @@ impl Store {
         };
         let by_policy = || {
             let path = node.path().unwrap_or_default();
-            let decision = self.policy.decide(&path, object.descriptor().size);
+            let decision = self.policy.decide(&path, object.size());
             decision.degraded.of(medium)
         };
         self.options.degraded.unwrap_or_else(by_policy) == Degraded::Serve
@@ -159,6 +159,11 @@ impl Store {
             self.damaged.lock().remove(&object.set().0); // what is damaged still was met by the read, and told soon
             log::info!("{}: exact again", path.display());
         }
+        self.tell_changed(node);
+    }
+
+    /// Tells whom it concerns that content and attributes of a file changed by other means than its handles.
+    pub(crate) fn tell_changed(&self, node: &Node) {
         if let Some(tell) = self.reduced.listener.get() {
             tell(node.ino);
         }

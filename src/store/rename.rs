@@ -133,6 +133,12 @@ impl Store {
             }
             _ => {}
         }
+        // In a context only what is shown there may go, and a replaced file goes with all its variants.
+        if let (true, Some(target), Some(other)) = (self.is_in_context(), &target, &other)
+            && self.has_variants(other.file(), target)?
+        {
+            return Err(Error::Denied);
+        }
         let new_disk = match &source {
             // What replaces a directory must be one for the medium too.
             Found::Solid { .. } if target.is_some() => return Ok(Step::MakePlain(moved)),
@@ -162,6 +168,7 @@ impl Store {
         moved.drop_link(from.node.ino, from.name);
         if let Some(other) = &other {
             other.drop_link(to.node.ino, to.name);
+            self.drop_overlays(other.file(), to.dir.as_ref());
             if other.kind == Kind::Dir {
                 self.nodes.close_dir(other.ino);
             }

@@ -2,11 +2,12 @@
 
 use std::sync::Arc;
 
+use super::disk::Dir;
 use super::encode::{Plan, Wish};
 use super::foreign::Foreign;
 use super::locate::{self, Found};
 use super::names;
-use super::node::Node;
+use super::node::{Link, Node};
 use super::object::{Layout, Object};
 use super::solid::inside;
 use super::state::State as Remembered;
@@ -39,16 +40,48 @@ impl Store {
         let dir = self.dir(&link.parent)?;
         let (names, found) = self.found(&link.parent, &dir, &link.name)?;
         drop(names); // what was found holds open what it reads
-        if let (Some(Found::Native { disk, .. }), Some(solid)) = (&found, inside(dir.as_ref())) {
+        let found = found.ok_or(Error::NotFound)?;
+        if let (Found::Native { disk, .. }, Some(solid)) = (&found, inside(dir.as_ref())) {
             let member = solid.member(disk)?;
             return self.status_of_member(&link.parent, &member, false, &mut || true);
         }
-        Ok(match &found.ok_or(Error::NotFound)? {
+        if let Some(overlay) = self.overlay(node.file(), &self.options.context)? {
+            return Ok(FileStatus {
+                state: State::Pending,
+                codec: "plain".to_owned(),
+                size: overlay.meta.size,
+                stored: overlay.meta.size,
+                chunks: ChunkCount::default(),
+                quality_db: None,
+                reason: format!(
+                    "the variant of {}, to be encoded with the others when it has been quiet",
+                    self.options.context
+                ),
+                damage: Vec::new(),
+            });
+        }
+        let mut status = self.status_of_found(node, &link, &dir, &found)?;
+        let contexts = self.contexts_in(node.file(), &found)?;
+        if !contexts.is_empty() {
+            let names: Vec<String> = contexts.iter().map(ToString::to_string).collect();
+            status.reason = format!("{}; variants: {}", status.reason, names.join(", "));
+        }
+        Ok(status)
+    }
+
+    fn status_of_found(
+        &self,
+        node: &Arc<Node>,
+        link: &Link,
+        dir: &Arc<dyn Dir>,
+        found: &Found,
+    ) -> Result<FileStatus> {
+        Ok(match found {
             Found::Native { meta, disk } => {
                 let path = node.path().ok_or(Error::NotFound)?;
                 let remembered = Remembered::of(dir.as_ref(), disk);
                 let (mut pending, mut reason) = self.why_plain(&path, meta, &remembered);
-                if pending && locate::is_taken(&dir, &link.name)? {
+                if pending && locate::is_taken(dir, &link.name)? {
                     pending = false;
                     "something that holofs did not make has the name of its set"
                         .clone_into(&mut reason);
@@ -128,7 +161,9 @@ impl Store {
         }
         let codec = codec::by_id(CodecId(descriptor.codec)).map_or("unknown", |c| c.name());
         let path = node.path().ok_or(Error::NotFound)?;
-        let decision = self.policy.decide(&path, descriptor.size);
+        let shown = object.in_context(&self.options.context);
+        let size = shown.as_ref().unwrap_or(object).size();
+        let decision = self.policy.decide(&path, size);
         let layout = match object.layout() {
             Layout::Packed => "packed",
             Layout::Spread => "spread",
@@ -136,7 +171,7 @@ impl Store {
         Ok(FileStatus {
             state,
             codec: codec.to_owned(),
-            size: descriptor.size,
+            size,
             stored: object.stored_bytes(),
             chunks,
             quality_db,
@@ -240,7 +275,11 @@ impl Store {
             // Hashing a plain file is the reader's own work.
             b"hash" => {
                 let object = self.encoded(node.ino)?.ok_or(Error::NoData)?;
-                object.descriptor().hash.to_string()
+                let overlay = self.overlay(node.file(), &self.options.context)?;
+                if overlay.is_some() {
+                    return Err(Error::NoData);
+                }
+                self.shown(&object).hash().to_string()
             }
             _ => return Err(Error::NoData),
         };
@@ -253,12 +292,17 @@ impl Store {
         let dir = self.dir(&link.parent)?;
         let (names, found) = self.found(&link.parent, &dir, &link.name)?;
         drop(names);
-        match found.ok_or(Error::NotFound)? {
-            Found::Foreign { content, .. } if !content.contexts().is_empty() => {
-                Ok(content.contexts().join(",").into_bytes())
+        let names: Vec<String> = match found.ok_or(Error::NotFound)? {
+            Found::Foreign { content, .. } => content.contexts().to_vec(),
+            found => {
+                let contexts = self.contexts_in(node.file(), &found)?;
+                contexts.iter().map(ToString::to_string).collect()
             }
-            _ => Err(Error::NoData),
+        };
+        if names.is_empty() {
+            return Err(Error::NoData);
         }
+        Ok(names.join(",").into_bytes())
     }
 
     /// A small picture of an encoded one, as a PNG.

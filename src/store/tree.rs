@@ -1,6 +1,6 @@
 //! An open store: what it is made of, how it is opened and closed, and how names are found in it.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::HashMap;
 use std::ffi::{OsStr, OsString};
 use std::path::Path;
 use std::sync::Arc;
@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use parking_lot::{Mutex, RwLock, RwLockReadGuard};
 
 use super::cache::Cache;
-use super::context::{Context, Met};
+use super::context::Met;
 use super::dictionaries::Dictionaries;
 use super::disk::{self, Dir, Kind};
 use super::families::Families;
@@ -18,6 +18,7 @@ use super::locate::{self, Entry, Found, Seen};
 use super::lock::Lock;
 use super::names;
 use super::node::{Link, Node, Nodes};
+use super::overlays::Overlays;
 use super::own::Own;
 use super::pairs::Lingering;
 use super::policy::Policy;
@@ -25,7 +26,7 @@ use super::quality::Reduced;
 use super::solid::{OpenDir, Shape};
 use super::state::State;
 use super::worker::Queue;
-use super::{Aspect, Attr, Degraded, Error, Item, Options, ROOT, Result, intent};
+use super::{Aspect, Attr, Degraded, Error, Item, Options, ROOT, Result, Space, intent};
 use crate::foreign::Choice;
 use crate::format::Digest;
 
@@ -85,6 +86,7 @@ pub struct Store {
     /// Shared with the views.
     pub(crate) contexts: Arc<Met>,
     pub(crate) families: Families,
+    pub(crate) overlays: Overlays,
     pub(crate) queue: Queue,
     pub(crate) counters: Counters,
     /// Damage that reads met, by set, until the set is verified again.
@@ -156,12 +158,6 @@ impl Store {
         Self::assemble(root, options, None, Path::new("."), shared)
     }
 
-    /// The contexts, other than the default one, that files are known to have variants for: those met so far.
-    #[must_use]
-    pub fn contexts(&self) -> BTreeSet<Context> {
-        self.contexts.all()
-    }
-
     /// How sets are read.
     pub(crate) fn seen(&self) -> Seen<'_> {
         Seen {
@@ -199,6 +195,7 @@ impl Store {
             Some(own)
         };
         let cache = Cache::new(own.as_ref(), &options, &policy, root.as_ref())?;
+        let overlays = Overlays::of(own.as_ref())?;
         let store = Arc::new(Self {
             root,
             own,
@@ -209,6 +206,7 @@ impl Store {
             templates,
             contexts,
             families: Families::default(),
+            overlays,
             nodes: Nodes::new(&options),
             tree: RwLock::new(()),
             shape: RwLock::new(()),
@@ -358,6 +356,11 @@ impl Store {
         match found {
             Some(Found::Encoded { object, .. } | Found::Pair { object, .. }) => {
                 object.supply(&self.dictionaries);
+                if !object.variants().is_empty() {
+                    let variants = object.variants().iter();
+                    self.contexts
+                        .note(variants.filter_map(|v| v.context.named()));
+                }
             }
             Some(Found::Foreign { content, .. }) if !content.contexts().is_empty() => {
                 let names = content.contexts().iter();
@@ -511,5 +514,21 @@ impl Store {
             return Ok(ROOT);
         }
         Ok(node.link().ok_or(Error::NotFound)?.parent.ino)
+    }
+
+    /// Makes a directory durable.
+    ///
+    /// # Errors
+    /// What the medium says.
+    pub fn sync_dir(&self, ino: u64) -> Result<()> {
+        Ok(self.dir_node(ino)?.1.sync()?)
+    }
+
+    /// Sizes of the filesystem below.
+    ///
+    /// # Errors
+    /// What the medium says.
+    pub fn space(&self) -> Result<Space> {
+        Ok(self.root.space()?)
     }
 }

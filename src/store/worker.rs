@@ -299,8 +299,8 @@ fn one(store: &Store, waiting: &Waiting) {
         Ok(Outcome::Encoded) => log::debug!("{}: encoded", path.display()),
         Ok(Outcome::Kept | Outcome::Already) => {}
         Err(e) if e.is_not_found() => {} // removed meanwhile
-        // It is open, and queued again when it is closed; or a writer that we do not see is at it, so look again.
-        Ok(Outcome::Busy) if node.is_open() => {}
+        // It is written, and queued again when it is closed; or somebody whom we do not see or ask is at it, so look again.
+        Ok(Outcome::Busy) if node.is_written() => {}
         Ok(Outcome::Busy) => put_off(store, waiting),
         Err(e) => {
             Counters::add(&store.counters.failed);

@@ -350,8 +350,13 @@ impl<'a> Scenario<'a> {
         let fits = |state: &Snapshot| {
             let contents = |all: &Snapshot| -> Vec<_> {
                 let all = all.iter();
-                all.map(|(path, shown)| (path.clone(), shown.content.clone()))
-                    .collect()
+                all.map(|(path, shown)| {
+                    (
+                        path.clone(),
+                        (shown.content.clone(), shown.variants.clone()),
+                    )
+                })
+                .collect()
             };
             contents(&seen) == contents(state)
         };
@@ -386,7 +391,10 @@ impl Allowed<'_> {
         let mut pairs = seen.iter().zip(state);
         let alike = |((a, x), (b, y)): ((&String, &Shown), (&String, &Shown))| {
             let loose = x.content.is_ok() && self.in_place.contains(&a.as_str());
-            a == b && x.kind == y.kind && (x.content == y.content || loose)
+            a == b
+                && x.kind == y.kind
+                && x.variants == y.variants
+                && (x.content == y.content || loose)
         };
         seen.len() == state.len()
             && if exact {

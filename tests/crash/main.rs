@@ -18,6 +18,7 @@ mod encoding;
 mod recovery;
 mod replacing;
 mod solid;
+mod variants;
 mod writing;
 
 use driver::{Scenario, Steps};

@@ -18,6 +18,7 @@ mod foreign;
 mod handles;
 mod representations;
 mod solid;
+mod variants;
 
 use std::sync::Arc;
 

@@ -6,11 +6,11 @@ use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
-use holofs::format::Time;
+use holofs::format::{Digest, Time};
 use holofs::store::disk::{self, Access, Dir, File};
 use holofs::store::{
-    Attr, Caller, FileStatus, Kind, OpenHow, Opened, Options, Rename, Result, SetAttr, Settled,
-    Store, XattrMode, init_on,
+    Aspect, Attr, Caller, Context, FileStatus, Kind, OpenHow, Opened, Options, Rename, Result,
+    SetAttr, Settled, Store, XattrMode, init_on,
 };
 
 /// A policy under which every file with a byte in it is encoded as soon as it may be, three chunks a set, of which
@@ -121,6 +121,8 @@ pub(crate) struct Shown {
     pub(crate) ino: u64,
     pub(crate) mtime: Time,
     pub(crate) xattrs: BTreeMap<OsString, Vec<u8>>,
+    /// Content in the contexts that it has variants for.
+    pub(crate) variants: BTreeMap<String, std::result::Result<Vec<u8>, String>>,
 }
 
 impl std::fmt::Debug for Shown {
@@ -455,7 +457,44 @@ impl Files {
             ino,
             mtime: held.attr.mtime,
             xattrs,
+            variants: self.variants(path)?,
         })
+    }
+
+    /// What a file shows in the contexts that it has variants for.
+    pub(crate) fn variants(
+        &self,
+        path: &str,
+    ) -> Result<BTreeMap<String, std::result::Result<Vec<u8>, String>>> {
+        let held = self.at(path)?;
+        let mut all = BTreeMap::new();
+        if held.attr.kind == Kind::File {
+            for variant in self.store.variants(held.attr.ino).unwrap_or_default() {
+                if let Some(name) = variant.context.named() {
+                    let content = self.seen_in(name)?.get(path).map_err(|e| e.to_string());
+                    all.insert(name.to_owned(), content);
+                }
+            }
+        }
+        Ok(all)
+    }
+
+    /// The same store as a context shows it.
+    pub(crate) fn seen_in(&self, context: &str) -> Result<Self> {
+        let context = Context::new(context).unwrap();
+        let store = self.store.seen_as(&Aspect::Context(context))?;
+        Ok(Self { store })
+    }
+
+    /// Gives a file a variant.
+    pub(crate) fn add_variant(&self, path: &str, context: &str, content: &[u8]) -> Result<()> {
+        let held = self.at(path)?;
+        let hash = Digest::of(content).to_string();
+        self.store.receive(&hash, 0, content)?;
+        let context = Context::new(context).unwrap();
+        let mtime = Time::default();
+        self.store
+            .add_variant(held.attr.ino, &context, &hash, mtime)
     }
 
     /// Everything it shows; listings, lookups and attributes must agree.

@@ -5,11 +5,11 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::content::{Cancelling, WhileWanted};
-use super::{PIECE, Plan, Wish, layout_for, next_generation};
+use super::{Plan, Wish, layout_for, next_generation};
 use crate::codec::template::{Base, Template};
 use crate::codec::{Codec, CodecError, Content, Request};
 use crate::format::descriptor::DEFAULT_UNIT;
-use crate::format::{Attributes, Descriptor, LayerSpec, Layers};
+use crate::format::{Attributes, Descriptor, LayerSpec, Layers, ObjectKind};
 use crate::store::attrs::copy_native;
 use crate::store::build::{self, Spool};
 use crate::store::dictionaries::Class;
@@ -62,7 +62,10 @@ impl Store {
         let own = self.own()?;
         let _using = self.dictionaries.using.read();
         let path = node.path().ok_or(Error::NotFound)?;
-        let Some(was) = self.encoded(node.ino)?.filter(|_| !node.is_open()) else {
+        let was = self.encoded(node.ino)?;
+        // The table of a bundle is read before anybody can supply bases.
+        let was = was.filter(|was| was.descriptor().kind == ObjectKind::File);
+        let Some(was) = was.filter(|_| !node.is_open()) else {
             return Ok(Again::Busy);
         };
         let decision = self.policy.decide(&path, was.descriptor().size);
@@ -162,34 +165,10 @@ impl Store {
         })?;
         carrier.sync(false)?;
         let object = self.staged(set)?;
-        if !self.same(node, &Of(was), &object, path)? {
+        if !self.same_content(node, &object, &Of(was))? {
             return Ok(Again::Busy);
         }
         self.put_in_place(node, was, set)
-    }
-
-    /// Whether two sets have one content; `false`: cancelled.
-    fn same(&self, node: &Node, was: &Of<'_>, object: &Object, path: &Path) -> Result<bool> {
-        let size = was.size();
-        let (mut wanted, mut decoded) = (vec![0; PIECE], vec![0; PIECE]);
-        let mut at = 0;
-        while at < size {
-            if !self.may_go_on(node) {
-                return Ok(false);
-            }
-            let n = usize::try_from(size - at).unwrap_or(PIECE).min(PIECE);
-            let wanted = wanted.get_mut(..n).unwrap_or_default();
-            let decoded = decoded.get_mut(..n).unwrap_or_default();
-            was.read_at(at, wanted)?;
-            if object.read_at(at, decoded)? != n || wanted != decoded {
-                return Err(Error::Damaged {
-                    name: path.display().to_string(),
-                    what: format!("the content coded anew differs in bytes {at}..+{n}"),
-                });
-            }
-            at += n as u64;
-        }
-        Ok(true)
     }
 
     /// Puts a verified set in the place of the one before, provided that nothing touched the file meanwhile.

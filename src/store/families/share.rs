@@ -10,6 +10,7 @@ use crate::codec::template::sketch::Sketch;
 use crate::codec::template::{Base, Common, Template};
 use crate::codec::{Codec, Medium, stored::Stored};
 use crate::coding::hash::Digest;
+use crate::format::ObjectKind;
 use crate::store::Result;
 use crate::store::dictionaries::{Class, Draft};
 use crate::store::encode::{Again, Of};
@@ -52,7 +53,8 @@ impl Store {
         let size = object.descriptor().size;
         let codec = object.codec().map(Codec::id);
         let fits = codec == Some(Template.id()) || codec == Some(Stored.id());
-        if !fits || object.medium() != Medium::Other || size > Base::MOST {
+        let file = object.descriptor().kind == ObjectKind::File;
+        if !file || !fits || object.medium() != Medium::Other || size > Base::MOST {
             return;
         }
         let sketch = match sketch {

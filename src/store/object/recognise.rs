@@ -13,9 +13,9 @@ use crate::format::{
     Descriptor, FormatError, Frozen, Geometry, Manifest, SetId, chunk, manifest, tail,
 };
 use crate::hologram::ShareError;
-use crate::store::Result;
 use crate::store::disk::{Access, Dir, File, Kind, Listed, Meta, meta_if_there};
 use crate::store::names::MANIFEST;
+use crate::store::{Error, Result};
 
 /// Most files of a directory that are looked into for chunks.
 const MAX_FILES: usize = 4096;
@@ -135,8 +135,16 @@ fn packed(file: Arc<dyn File>, meta: &Meta, limit: usize) -> Result<Recognised> 
 }
 
 fn object(parts: Parts) -> Result<Recognised> {
-    let object = Object::new(parts).map_err(io::Error::other)?;
-    Ok(Recognised::Object(Arc::new(object)))
+    let carrier = parts.carrier;
+    let mut object = Object::new(parts).map_err(io::Error::other)?;
+    Ok(match object.open_variants() {
+        Ok(()) => Recognised::Object(Arc::new(object)),
+        Err(Error::Io(e)) => return Err(e.into()),
+        Err(e) => Recognised::Broken {
+            meta: carrier,
+            what: e.to_string(),
+        },
+    })
 }
 
 /// Chunk files of one set in a directory.

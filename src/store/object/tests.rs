@@ -9,6 +9,7 @@
 )]
 
 mod damage;
+mod variants;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -17,7 +18,7 @@ use tempfile::TempDir;
 
 use super::*;
 use crate::codec::{Codec, Content, Request, stored::Stored};
-use crate::format::{Digest, chunk, descriptor::DEFAULT_UNIT, tail};
+use crate::format::{Digest, ObjectKind, chunk, descriptor::DEFAULT_UNIT, tail};
 use crate::hologram::Profile;
 use crate::store::build::{Spool, build};
 use crate::store::disk::{open_root, read_exact_at};
@@ -75,6 +76,18 @@ impl Place {
 
     /// Encodes `content` as the object `name`.
     fn make(&self, name: &str, content: &[u8], profile: Profile, layout: Layout, generation: u32) {
+        self.make_of(ObjectKind::File, name, content, profile, layout, generation);
+    }
+
+    fn make_of(
+        &self,
+        kind: ObjectKind,
+        name: &str,
+        content: &[u8],
+        profile: Profile,
+        layout: Layout,
+        generation: u32,
+    ) {
         let mut spool = Spool::new(Arc::clone(&self.dir));
         let encoded = Stored
             .encode(&Bytes(content), Request::default(), &mut spool)
@@ -85,7 +98,7 @@ impl Place {
             size: content.len() as u64,
             hash: Digest::of(content),
             holes: Vec::new(),
-            kind: crate::format::ObjectKind::File,
+            kind,
             codec: Stored.id().0,
             settings: encoded.settings,
             chunks: profile.chunks(),

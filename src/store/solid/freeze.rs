@@ -132,8 +132,12 @@ impl Store {
         };
         let bundle = Bundle::new(ObjectKind::Tree, entries, &order).map_err(format)?;
         let content = self.gathered(own, &bundle, &order, &survey, go_on)?;
+        let plainly = Plainly {
+            file: content.as_ref(),
+            size: bundle.content_size(),
+        };
         let object = self.pack_tree(own, set, &link, node, &bundle, content.as_ref())?;
-        let same = self.same_content(node, &object, content.as_ref(), bundle.content_size())?;
+        let same = self.same_content(node, &object, &plainly)?;
         let again = Solid::read(&object)?;
         if !same || *again.bundle() != bundle {
             return Err(Stop::Busy("the work was interrupted".to_owned()));
