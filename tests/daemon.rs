@@ -172,6 +172,41 @@ fn a_second_writer_is_refused_by_name_and_readers_are_not() {
     bench.expect(0, &["umount", "m"]);
 }
 
+/// The daemon needs no right to read what is sent to it.
+#[test]
+fn a_variant_is_added_through_the_socket_and_shown_in_its_context() {
+    let Some(bench) = Bench::new() else { return };
+    bench.expect(0, &["mount", "s", "m"]);
+    let base = words(400_000);
+    fs::write(bench.path("m/app.conf"), &base).unwrap();
+    let other = [base.as_slice(), b"mode = test\n"].concat();
+    fs::write(bench.path("test.conf"), &other).unwrap();
+    let add = [
+        "variant",
+        "add",
+        "m/app.conf",
+        "--context",
+        "TEST",
+        "test.conf",
+    ];
+    let (said, _) = bench.expect(0, &add);
+    assert!(said.contains("TEST"), "{said}");
+    assert!(fs::read(bench.path("m/app.conf")).unwrap() == base);
+    let seen = |name: &str| fs::read(bench.path(name)).unwrap();
+    assert!(seen("m/.holofs/context/TEST/app.conf") == other);
+    assert!(seen("m/.holofs/context/ELSE/app.conf") == base);
+    bench.expect(0, &["settle", "m"]);
+    let (listed, _) = bench.expect(0, &["variant", "list", "m/app.conf"]);
+    assert!(!listed.contains("not encoded"), "{listed}");
+    bench.expect(0, &["umount", "m"]);
+    bench.expect(0, &["mount", "-o", "context=TEST", "s", "m"]);
+    assert!(seen("m/app.conf") == other);
+    let (removed, _) = bench.expect(0, &["variant", "remove", "m/app.conf", "--context", "TEST"]);
+    assert!(!removed.contains("TEST"), "{removed}");
+    assert!(seen("m/app.conf") == base);
+    bench.expect(0, &["umount", "m"]);
+}
+
 #[test]
 fn bad_mount_points_and_options_are_refused_and_leave_nothing() {
     let Some(bench) = Bench::new() else { return };

@@ -103,6 +103,8 @@ pub(super) enum Verb {
     Convert(Convert),
     /// Make, list and remove dictionaries that files share
     Dict(Dict),
+    /// Give a file another content in some context, list and remove such variants
+    Variant(Variant),
     /// Check every stored unit and name damaged files
     Scrub(Scrub),
     /// Write a picture or sound as it is when only some of its chunks are left
@@ -426,6 +428,53 @@ pub(super) enum DictVerb {
         dry_run: bool,
     },
 }
+
+/// `variant`
+#[derive(Debug, Args)]
+#[command(after_long_help = VARIANTS)]
+pub(super) struct Variant {
+    #[command(subcommand)]
+    pub(super) what: VariantVerb,
+}
+
+/// What to do with variants.
+#[derive(Debug, Subcommand)]
+pub(super) enum VariantVerb {
+    /// Have FILE show what OTHER holds in a context; what it shows elsewhere stays
+    Add {
+        /// File in a mount or in a store
+        file: PathBuf,
+        /// Name of the context
+        #[arg(long, value_name = "NAME")]
+        context: String,
+        /// Any file
+        other: PathBuf,
+        /// Only tell what would be done
+        #[arg(long)]
+        dry_run: bool,
+    },
+    /// List the variants of a file
+    List {
+        /// File in a mount or in a store
+        file: PathBuf,
+    },
+    /// Have FILE show its default variant in a context
+    Remove {
+        /// File in a mount or in a store
+        file: PathBuf,
+        /// Name of the context
+        #[arg(long, value_name = "NAME")]
+        context: String,
+        /// Only tell what would be done
+        #[arg(long)]
+        dry_run: bool,
+    },
+}
+
+const VARIANTS: &str = "\
+A mount with -o context=NAME shows the variants of that context, and so does the directory
+.holofs/context/NAME of any mount, read-only. A file without one shows its default variant. All of
+a file's variants are stored together: what they have in common once.";
 
 /// `scrub`
 #[derive(Debug, Args)]

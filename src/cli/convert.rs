@@ -55,7 +55,7 @@ fn of_path(args: &args::Convert, given: &Path, ui: &mut Ui) -> Outcome {
             code = Code::Skipped;
         }
         Reply::At { path } => ui.at(&PathBuf::from(path)),
-        Reply::Dictionary(_) | Reply::Settled(_) | Reply::Failed { .. } | Reply::Done => {}
+        _ => {}
     })?;
     session.close(&place)?;
     Ok(code)

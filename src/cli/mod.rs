@@ -33,6 +33,7 @@ mod stack;
 mod status;
 mod ui;
 mod umount;
+mod variant;
 mod wc;
 mod why;
 mod work;
@@ -82,6 +83,7 @@ pub fn main() -> ExitCode {
         Verb::Export(args) => export::run(args, &mut ui),
         Verb::Convert(args) => Ok(convert::run(args, &mut ui)),
         Verb::Dict(args) => dict::run(args, &mut ui),
+        Verb::Variant(args) => variant::run(args, &mut ui),
         Verb::Scrub(args) => scrub::run(args, &mut ui),
         Verb::Degrade(args) => degrade::run(args, &mut ui),
         Verb::Stack(args) => stack::run(args, &mut ui),

@@ -42,7 +42,7 @@ pub(super) fn run(args: &args::Scrub, ui: &mut Ui) -> Outcome {
             skipped = Code::Skipped;
         }
         Reply::At { path } => ui.at(&PathBuf::from(path)),
-        Reply::Dictionary(_) | Reply::Settled(_) | Reply::Failed { .. } | Reply::Done => {}
+        _ => {}
     });
     if ui.json() {
         ui.end_rows();

@@ -2,9 +2,10 @@
 
 use std::path::{Path, PathBuf};
 
+use crate::format::Time;
 use crate::store::ctl::{Name, Reply, Request};
 use crate::store::walk::{find, walk};
-use crate::store::{Attr, Error, FileStatus, Kind, Result, Store};
+use crate::store::{Attr, Context, Error, FileStatus, Kind, Result, Store};
 
 /// Looks at or changes one file; the second argument says whether to go on.
 type Each<'a> = &'a mut dyn FnMut(Attr, &mut dyn FnMut() -> bool) -> Result<FileStatus>;
@@ -51,6 +52,30 @@ pub(super) fn perform(store: &Store, request: &Request, emit: Emit<'_>) -> Resul
             all.into_iter().all(|one| emit(Reply::Dictionary(one)));
             Ok(())
         }
+        Request::Piece {
+            content,
+            offset,
+            bytes,
+        } => store.receive(content, *offset, bytes),
+        Request::AddVariant {
+            path,
+            context,
+            content,
+            mtime,
+        } => {
+            let held = find(store, &PathBuf::from(path.clone()))?;
+            let context = Context::new(context).ok_or(Error::Invalid)?;
+            let (secs, nanos) = *mtime;
+            store.add_variant(held.ino(), &context, content, Time { secs, nanos })?;
+            variants(store, path, emit)
+        }
+        Request::RemoveVariant { path, context } => {
+            let held = find(store, &PathBuf::from(path.clone()))?;
+            let context = Context::new(context).ok_or(Error::Invalid)?;
+            store.remove_variant(held.ino(), &context)?;
+            variants(store, path, emit)
+        }
+        Request::Variants { path } => variants(store, path, emit),
         Request::Convert {
             path,
             codec,
@@ -68,6 +93,19 @@ pub(super) fn perform(store: &Store, request: &Request, emit: Emit<'_>) -> Resul
             each_file(store, path, emit, &mut |attr, _| store.status(attr.ino))
         }
     }
+}
+
+/// Names the variants of a file.
+fn variants(store: &Store, path: &Name, emit: Emit<'_>) -> Result<()> {
+    let held = find(store, &PathBuf::from(path.clone()))?;
+    store.variants(held.ino())?.into_iter().all(|variant| {
+        emit(Reply::Variant {
+            context: variant.context.to_string(),
+            size: variant.size,
+            hash: variant.hash,
+        })
+    });
+    Ok(())
 }
 
 /// Does `each` to the regular files at and below a path. An error is the result where the path is that file, else the

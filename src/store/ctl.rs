@@ -90,6 +90,38 @@ pub enum Request {
         /// Whether they are only said to be.
         dry_run: bool,
     },
+    /// Bytes of a file that is to become a variant, kept for `AddVariant`: pieces in order.
+    Piece {
+        /// BLAKE3 of the whole file, in hexadecimal.
+        content: String,
+        /// Where they belong.
+        offset: u64,
+        /// The bytes.
+        bytes: Vec<u8>,
+    },
+    /// Give a regular file a variant.
+    AddVariant {
+        /// The path.
+        path: Name,
+        /// In which context.
+        context: String,
+        /// BLAKE3 of what was sent in pieces, in hexadecimal.
+        content: String,
+        /// Its last change: seconds and nanoseconds.
+        mtime: (i64, u32),
+    },
+    /// Take a variant from a regular file.
+    RemoveVariant {
+        /// The path.
+        path: Name,
+        /// In which context.
+        context: String,
+    },
+    /// The variants of a regular file.
+    Variants {
+        /// The path.
+        path: Name,
+    },
     /// Encode the regular files at and below a path anew.
     Convert {
         /// The path.
@@ -133,6 +165,15 @@ pub enum Reply {
     },
     /// One dictionary.
     Dictionary(DictionaryStatus),
+    /// One variant of a file.
+    Variant {
+        /// In which context.
+        context: String,
+        /// Bytes of it.
+        size: u64,
+        /// BLAKE3 of it in hexadecimal, once it is encoded.
+        hash: Option<String>,
+    },
     /// To `Settle`.
     Settled(Settled),
     /// The request could not be carried out; nothing follows.
@@ -458,7 +499,7 @@ mod tests {
             }
             Request::Scrub { .. } => Err(Error::NotFound),
             Request::Convert { .. } | Request::Freeze { .. } => panic!("a bug"),
-            Request::Learn { .. } | Request::Dictionaries { .. } => Err(Error::Unsupported),
+            _ => Err(Error::Unsupported),
         }
     }
 

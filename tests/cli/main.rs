@@ -17,6 +17,7 @@ mod show;
 mod solid;
 mod stack;
 mod text;
+mod variant;
 mod versions;
 
 use std::collections::BTreeSet;
@@ -102,6 +103,7 @@ fn help_man_pages_and_completions_have_the_same_verbs() {
         "export",
         "convert",
         "dict",
+        "variant",
         "scrub",
         "degrade",
         "stack",
@@ -122,8 +124,16 @@ fn help_man_pages_and_completions_have_the_same_verbs() {
             "a hidden option in the manual of {verb}"
         );
     }
-    // One for the program, and for what `dict` does.
-    let more = ["", "-dict-build", "-dict-list", "-dict-gc"];
+    // One for the program, and for what `dict` and `variant` do.
+    let more = [
+        "",
+        "-dict-build",
+        "-dict-list",
+        "-dict-gc",
+        "-variant-add",
+        "-variant-list",
+        "-variant-remove",
+    ];
     for page in more {
         assert!(pages.join(format!("holofs{page}.1")).exists(), "{page}");
     }
