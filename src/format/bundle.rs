@@ -1,4 +1,4 @@
-//! Bundles: what many files are inside the content of one object: a table of entries, then their bytes.
+//! Bundles: what many files are inside one object: a table of entries, then their bytes.
 //!
 //! The content of an object of kind [`ObjectKind::Tree`] or [`ObjectKind::Variants`] is a bundle. Its bytes are proved
 //! by the object's hashes; the table says what they mean.
