@@ -1,4 +1,6 @@
-//! Views, read-only: the tree as any K chunks show it (`.holofs/view/K/`), and in a context (`.holofs/context/NAME/`).
+//! Views, read-only: the tree as fewer chunks would show it, and as it is in other contexts.
+//!
+//! They are `.holofs/view/K/` for any K chunks of each set and `.holofs/context/NAME/`.
 //!
 //! A view is a read-only [`Store`] of its own on the same directory, opened when somebody first looks into it and
 //! dropped when the kernel has forgotten its last inode: it has no thread, no lock, no decoded cache. Its inodes are

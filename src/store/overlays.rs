@@ -1,4 +1,4 @@
-//! Overlays: variants of files that are plain files of their own, until they are folded into the objects of their files.
+//! Overlays: variants that are plain files of their own, until they are folded into an object.
 //!
 //! ```text
 //! .holofs/variants/0123456789abcdef.TEXT

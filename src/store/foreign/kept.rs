@@ -1,4 +1,4 @@
-//! Templates of other programs that were parsed: a lookup parses the whole of one, and a listing looks up all.
+//! Parsed templates of other programs: a lookup parses all of one, a listing looks all of them up.
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! Windows: which part of an object's content is the file, where the content is a bundle of the file's variants.
+//! Windows: which part of an object is the file, where its content is a bundle of variants.
 
 use std::num::NonZeroUsize;
 use std::sync::atomic::AtomicBool;
