@@ -161,6 +161,24 @@ fn import_skips_what_is_there_and_dot_means_what_is_inside() {
 }
 
 #[test]
+fn cat_writes_long_files_piece_by_piece() {
+    let bench = Bench::new();
+    let store = bench.store();
+    let file = store.join("f");
+    let cat = [OsStr::new("cat"), file.as_os_str()];
+    // As long as a piece, and some pieces with a part of one.
+    for length in [1 << 20, 3_500_000] {
+        let long = words(length);
+        fs::write(&file, &long).unwrap();
+        assert!(expect(0, &cat).as_bytes() == long);
+        expect(0, &[OsStr::new("settle"), store.as_os_str()]);
+        assert!(store.join("f.holo").exists());
+        assert!(expect(0, &cat).as_bytes() == long);
+        fs::remove_file(store.join("f.holo")).unwrap();
+    }
+}
+
+#[test]
 fn a_dry_run_changes_nothing() {
     let bench = Bench::new();
     let (tree, store) = (bench.path("tree"), bench.store());
