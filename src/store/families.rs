@@ -20,7 +20,7 @@
 mod find;
 mod share;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::PathBuf;
@@ -75,6 +75,8 @@ struct State {
     /// With numbers that grow.
     members: HashMap<u64, (u64, Member)>,
     serial: u64,
+    /// Those that an earlier process knew, and this one has not seen.
+    unchecked: HashSet<u64>,
     /// Whether what an earlier process knew is in here.
     loaded: bool,
     /// Whether something is not kept for the next process.
@@ -92,13 +94,31 @@ impl Families {
             return;
         }
         let mut state = self.loaded(base);
+        state.unchecked.remove(&member.ino);
         state.put(member);
         (state.unsaved, state.fresh) = (true, true);
     }
 
-    /// Whether a file is known.
-    pub(crate) fn knows(&self, base: &dyn Dir, ino: u64) -> bool {
-        self.loaded(base).members.contains_key(&ino)
+    /// Whether a file is known to this process.
+    fn knows(&self, base: &dyn Dir, ino: u64) -> bool {
+        let state = self.loaded(base);
+        state.members.contains_key(&ino) && !state.unchecked.contains(&ino)
+    }
+
+    /// Takes what an earlier process knew of a file for true, if it fits what the file is now.
+    fn check(&self, now: &Member) -> bool {
+        let mut state = self.state.lock();
+        state.unchecked.remove(&now.ino);
+        let Some((_, member)) = state.members.get_mut(&now.ino) else {
+            return false;
+        };
+        let fits = (member.class, member.size, member.stored, member.based)
+            == (now.class, now.size, now.stored, now.based);
+        if fits && member.path != now.path {
+            member.path.clone_from(&now.path);
+            state.unsaved = true;
+        }
+        fits
     }
 
     /// Forgets a file, which is looked through when it is seen again.
@@ -121,6 +141,7 @@ impl Families {
         if !state.loaded {
             state.loaded = true;
             for member in read(base).unwrap_or_default() {
+                state.unchecked.insert(member.ino);
                 state.put(member);
                 state.fresh = true;
             }
@@ -306,7 +327,8 @@ mod tests {
             assert_eq!(read(base.as_ref()), None, "byte {at}");
         }
         std::fs::write(&place, &good[..good.len() - 1]).unwrap();
-        assert!(!Families::default().knows(base.as_ref(), 3));
+        let families = Families::default();
+        assert!(families.loaded(base.as_ref()).members.is_empty());
         // Of what is proved to be ours nothing is believed blindly either.
         for length in 0..60 {
             let mut rest = &good[24..24 + length];

@@ -47,30 +47,37 @@ struct Usable<'a> {
 impl Store {
     /// Notes what a file has to share, now that it is encoded.
     pub(crate) fn note_member(&self, node: &Arc<Node>, object: &Object, sketch: Option<Sketch>) {
-        let (Ok(own), Some(path)) = (self.own(), node.path()) else {
+        let Ok(own) = self.own() else { return };
+        let Some(mut member) = self.member(node, object) else {
             return;
         };
+        let sketch = match sketch {
+            None if self.families.check(&member) => return,
+            None => Sketch::of(&Of(object)),
+            Some(sketch) => Ok(sketch),
+        };
+        match sketch {
+            Ok(sketch) => {
+                member.sketch = sketch;
+                self.families.note(own.base.as_ref(), member);
+            }
+            Err(e) => log::debug!("{}: not looked through: {e}", member.path.display()),
+        }
+    }
+
+    /// A file, before it was looked through; `None` where it is nothing to share.
+    fn member(&self, node: &Arc<Node>, object: &Object) -> Option<Member> {
         let size = object.descriptor().size;
         let codec = object.codec().map(Codec::id);
         let fits = codec == Some(Template.id()) || codec == Some(Stored.id());
         let file = object.descriptor().kind == ObjectKind::File;
         if !file || !fits || object.medium() != Medium::Other || size > Base::MOST {
-            return;
+            return None;
         }
-        let sketch = match sketch {
-            Some(sketch) => sketch,
-            None => match Sketch::of(&Of(object)) {
-                Ok(sketch) => sketch,
-                Err(e) => {
-                    log::debug!("{}: not looked through: {e}", path.display());
-                    return;
-                }
-            },
-        };
         let attributes = object.attributes();
-        let member = Member {
+        Some(Member {
             ino: node.ino,
-            path,
+            path: node.path()?,
             class: Class::of(attributes.uid, attributes.mode),
             size,
             stored: object.stored_bytes(),
@@ -79,12 +86,11 @@ impl Store {
                 .iter()
                 .any(|id| self.dictionaries.is_base(id)),
             tried: false,
-            sketch,
-        };
-        self.families.note(own.base.as_ref(), member);
+            sketch: Sketch::default(),
+        })
     }
 
-    /// Looks through a file that was encoded before, unless it is known.
+    /// Looks through a file that was encoded before, unless it is known well.
     pub(crate) fn recall_member(&self, node: &Arc<Node>) {
         let Ok(own) = self.own() else { return };
         if !self.families.knows(own.base.as_ref(), node.ino)
