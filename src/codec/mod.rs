@@ -65,6 +65,34 @@ pub struct Request<'a> {
     pub dictionaries: &'a [Dictionary],
     /// What other files hold, the likeliest first; it can be read by [`Layers::base`] for ever after.
     pub bases: &'a [Arc<template::Base>],
+    /// An earlier version of the content, whose parts may be taken over where they hold the same.
+    pub previous: Option<&'a Previous>,
+}
+
+/// What a codec has made of an earlier version of a content.
+pub struct Previous {
+    /// Its settings.
+    pub settings: Vec<u8>,
+    /// The earlier version's size.
+    pub size: u64,
+    /// Its layers.
+    pub layers: Arc<dyn Layers>,
+}
+
+impl PartialEq for Previous {
+    fn eq(&self, other: &Self) -> bool {
+        (&self.settings, self.size) == (&other.settings, other.size)
+            && Arc::ptr_eq(&self.layers, &other.layers)
+    }
+}
+
+impl Eq for Previous {}
+
+impl fmt::Debug for Previous {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut out = f.debug_struct("Previous");
+        out.field("size", &self.size).finish_non_exhaustive()
+    }
 }
 
 /// What a file holds, as far as losing sharpness is concerned.

@@ -83,6 +83,7 @@ pub(crate) fn encode(
             previews,
             dictionaries: &[],
             bases: &[],
+            previous: None,
         },
     )
 }

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
 
-use super::attrs::{copy_native, now};
+use super::attrs::copy_native;
 use super::build::{self, Spool};
 use super::dictionaries::Class;
 use super::disk::{Access, Dir, File, Kind, Meta, SetTimes};
@@ -29,9 +29,9 @@ use crate::codec::template::sketch::Sketch;
 use crate::codec::template::{Base, Template};
 use crate::codec::{self, Codec, CodecError, Medium, Request};
 use crate::format::descriptor::DEFAULT_UNIT;
-use crate::format::{Attributes, Descriptor, Digest, Layers, ObjectKind, SetId};
+use crate::format::{Attributes, Descriptor, Layers, ObjectKind};
 use crate::hologram::Profile;
-pub(crate) use again::{Again, Of};
+pub(crate) use again::{Again, Of, next_generation};
 pub(crate) use content::Plainly;
 use content::{Cancelling, Subject, WhileWanted};
 pub(crate) use plan::{Encoding, Plan, Wish};
@@ -273,12 +273,14 @@ impl Store {
         let dictionaries = dictionaries.unwrap_or_default();
         let shares = alone && codec.id() == Template.id();
         let sketch = candidate.sketch().filter(|_| shares);
+        let previous = shares.then(|| self.predecessor(node.ino)).flatten();
         let bases = sketch.map(|sketch| self.dictionaries.fitting_bases(class, sketch));
         let request = Request {
             effort: how.effort,
             previews: profile.previews(),
             dictionaries: &dictionaries,
             bases: bases.as_deref().unwrap_or_default(),
+            previous: previous.as_ref(),
         };
         let mut spool = Spool::new(Arc::clone(&own.staging));
         let encoded = {
@@ -478,6 +480,7 @@ impl Store {
             tried: false,
         });
         self.note_member(node, &object, candidate.sketch().cloned());
+        self.drop_predecessor(node.ino);
         self.counters.encoded.fetch_add(1, Ordering::Relaxed);
         self.queue.wake();
         Ok(Outcome::Encoded)
@@ -534,14 +537,4 @@ pub(crate) fn layout_for(wished: Option<Layout>, total: u64, chunks: u8) -> Layo
     } else {
         Layout::Packed
     })
-}
-
-/// The generation after `last` for a set of this id. The high half orders the sets of a name: it is one more than the
-/// last one's, and at least the day (since 1970), so that it grows even where nobody remembers the last. The low half
-/// is the set's own, so that chunk files of different sets have different names whatever directory they end up in.
-pub(crate) fn next_generation(last: u32, set: SetId) -> u32 {
-    let day = u32::try_from(now().secs / 86_400).unwrap_or(0);
-    let order = ((last >> 16) + 1).max(day).min(u32::from(u16::MAX));
-    let Digest([a, b, ..]) = set.0;
-    (order << 16) | u32::from(u16::from_le_bytes([a, b]))
 }

@@ -298,7 +298,7 @@ impl Store {
         if let Some(parked) = parked {
             match self.take_back(node, open, &parked) {
                 Ok(true) => Counters::add(&self.counters.restored),
-                Ok(false) => own.purge(&parked.trash),
+                Ok(false) => self.keep_predecessor(node.ino, &parked.trash),
                 Err(e) => {
                     log::warn!("a set was not taken back: {e}; the file is encoded again");
                     own.purge(&parked.trash);

@@ -32,6 +32,7 @@ mod overlays;
 mod own;
 mod pairs;
 pub mod policy;
+mod predecessors;
 mod promote;
 mod quality;
 mod rename;

@@ -280,6 +280,7 @@ impl Store {
         }
         self.drop_overlays(node.file(), dir.as_ref());
         node.drop_link(parent.ino, name);
+        self.drop_predecessor(node.ino);
         Ok(())
     }
 

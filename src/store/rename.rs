@@ -169,6 +169,7 @@ impl Store {
         if let Some(other) = &other {
             other.drop_link(to.node.ino, to.name);
             self.drop_overlays(other.file(), to.dir.as_ref());
+            self.drop_predecessor(other.ino);
             if other.kind == Kind::Dir {
                 self.nodes.close_dir(other.ino);
             }

@@ -22,6 +22,7 @@ use super::overlays::Overlays;
 use super::own::Own;
 use super::pairs::Lingering;
 use super::policy::Policy;
+use super::predecessors::Predecessors;
 use super::quality::Reduced;
 use super::solid::{OpenDir, Shape};
 use super::state::State;
@@ -87,6 +88,7 @@ pub struct Store {
     pub(crate) contexts: Arc<Met>,
     pub(crate) families: Families,
     pub(crate) overlays: Overlays,
+    pub(crate) predecessors: Predecessors,
     pub(crate) queue: Queue,
     pub(crate) counters: Counters,
     /// Damage that reads met, by set, until the set is verified again.
@@ -207,6 +209,7 @@ impl Store {
             contexts,
             families: Families::default(),
             overlays,
+            predecessors: Predecessors::default(),
             nodes: Nodes::new(&options),
             tree: RwLock::new(()),
             shape: RwLock::new(()),

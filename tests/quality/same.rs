@@ -90,6 +90,7 @@ fn encoded() -> Vec<String> {
             let request = Request {
                 dictionaries: &[],
                 bases: &[],
+                previous: None,
                 effort: Effort::Normal,
                 previews,
             };

@@ -27,6 +27,7 @@ fn request(previews: usize) -> Request<'static> {
         previews,
         dictionaries: &[],
         bases: &[],
+        previous: None,
     }
 }
 

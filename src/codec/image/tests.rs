@@ -40,6 +40,7 @@ fn request(previews: usize) -> Request<'static> {
         previews,
         dictionaries: &[],
         bases: &[],
+        previous: None,
     }
 }
 

@@ -25,6 +25,7 @@ fn request(previews: usize) -> Request<'static> {
         previews,
         dictionaries: &[],
         bases: &[],
+        previous: None,
     }
 }
 

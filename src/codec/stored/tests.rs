@@ -18,6 +18,7 @@ const FAST: Request<'_> = Request {
     previews: 0,
     dictionaries: &[],
     bases: &[],
+    previous: None,
 };
 
 /// Contents of all the kinds that segments can have, alone and beside each other.

@@ -9,6 +9,7 @@ use super::dedupe::{Earlier, LARGEST, STRIDE, Table, survey};
 use super::extents::{Block, Builder, Extent};
 use super::index::{self, Group, Index, Pack};
 use super::pack::pack;
+use super::previous::{Copied, Previous};
 use super::shared::{self, Shared};
 use super::{FILTERED, GROUP, PACK, UNIT, proof};
 use crate::codec::{CodecError, Content, Effort, Encoded, LayerSink, Request};
@@ -58,6 +59,9 @@ pub(super) fn encode(
         ));
     }
     let mut writer = Writer::new(request.effort, size, &shared, sink);
+    // What dictionaries there are may have changed since.
+    let previous = request.previous.filter(|_| shared.is_empty());
+    writer.previous = previous.and_then(Previous::open);
     if let Some(based) = based {
         based.write(&mut writer)?;
     } else if repeats {
@@ -226,6 +230,7 @@ impl Run {
 pub(super) struct Writer<'a> {
     effort: Effort,
     shared: &'a [Shared],
+    previous: Option<Previous<'a>>,
     sink: &'a mut dyn LayerSink,
     /// Bytes of the layer.
     at: u64,
@@ -235,6 +240,8 @@ pub(super) struct Writer<'a> {
     pack: Vec<u8>,
     /// Bytes of a full pack.
     full: usize,
+    /// Packs that an earlier version had, too.
+    taken: u32,
     extents: Builder,
     index: Index,
 }
@@ -250,11 +257,13 @@ impl<'a> Writer<'a> {
         Self {
             effort,
             shared,
+            previous: None,
             sink,
             at: 0,
             length: 0,
             pack: Vec::with_capacity(full.min(size)),
             full,
+            taken: 0,
             extents: Builder::default(),
             index: Index::default(),
         }
@@ -339,6 +348,9 @@ impl<'a> Writer<'a> {
         if self.pack.is_empty() {
             return Ok(());
         }
+        if self.taken_over()? {
+            return Ok(());
+        }
         let sink = &*self.sink;
         let packed = pack(&mut self.pack, self.effort, self.shared, &|| {
             sink.cancelled()
@@ -384,9 +396,54 @@ impl<'a> Writer<'a> {
         Ok(())
     }
 
+    /// Writes a full pack as it was written for an earlier version; `false` where that had another one there.
+    fn taken_over(&mut self) -> Result<bool, CodecError> {
+        let full = self.pack.len() == self.full;
+        let Some(previous) = self.previous.as_ref().filter(|_| full) else {
+            return Ok(false);
+        };
+        let there = previous.pack(self.index.notes(), &self.pack, &|| self.go_on())?;
+        let Some(Copied {
+            kind,
+            dictionary,
+            groups,
+        }) = there
+        else {
+            return Ok(false);
+        };
+        self.index.packs.push(Pack {
+            notes: self.index.notes(),
+            length: self.pack.len() as u64,
+            kind,
+            dictionary: self.at,
+            dictionary_length: u32::try_from(dictionary.len()).unwrap_or(u32::MAX),
+            first_group: self.index.groups.len(),
+        });
+        self.pack.clear();
+        self.taken += 1;
+        self.write(&dictionary)?;
+        for group in groups {
+            self.index.groups.push(Group {
+                start: self.at,
+                length: u32::try_from(group.units.len()).unwrap_or(u32::MAX),
+                proof: group.proof,
+            });
+            self.write(&group.units)?;
+            self.write(&group.table)?;
+        }
+        Ok(true)
+    }
+
     /// Writes what is left; returns the settings and the length of the layer.
     fn finish(mut self) -> Result<(Vec<u8>, u64), CodecError> {
         self.flush()?;
+        if self.taken > 0 {
+            log::debug!(
+                "template: {} of {} packs as before",
+                self.taken,
+                self.index.packs.len()
+            );
+        }
         let (index, settings) = self.index.to_bytes(self.at);
         self.write(&index)?;
         Ok((settings, self.at))
@@ -436,6 +493,53 @@ mod tests {
         let (before, after) = (layer(&content, false), layer(&longer, false));
         let length = before.layers[0].len();
         assert!(same(&before, &after) > length * 2 / 3);
+    }
+
+    #[test]
+    fn what_an_append_leaves_alone_is_taken_over_and_gives_the_same_bytes() {
+        let content = text(1, 1_300_000);
+        let longer = [content.as_slice(), &random(4, 20_000)].concat();
+        let mut changed = longer.clone();
+        changed[600_000] ^= 1;
+        for chunked in [false, true] {
+            // Settings and layers, and packs that were taken over.
+            let written = |content: &[u8], given: Option<&crate::codec::Previous>| {
+                let mut layers = MemoryLayers::default();
+                let mut writer = Writer::new(Effort::Normal, 1 << 20, &[], &mut layers);
+                writer.full = 16 * UNIT;
+                writer.previous = given.and_then(Previous::open);
+                if chunked {
+                    by_chunks(&Bytes(content.to_vec()), &mut writer).unwrap();
+                } else {
+                    writer.notes(content).unwrap();
+                }
+                let taken = writer.taken;
+                (writer.finish().unwrap().0, layers, taken)
+            };
+            let (settings, layers, taken) = written(&content, None);
+            assert_eq!(taken, 0);
+            let mut damaged = layers.clone();
+            damaged.layers[0][5000] ^= 1;
+            // What is not as it was, or cannot be read, is coded anew.
+            for (layers, now, wanted) in [
+                (&layers, &longer, 4),
+                (&layers, &changed, 3),
+                (&damaged, &longer, 3),
+            ] {
+                let given = crate::codec::Previous {
+                    settings: settings.clone(),
+                    size: content.len() as u64,
+                    layers: std::sync::Arc::new(layers.clone()),
+                };
+                let (again, anew) = (written(now, Some(&given)), written(now, None));
+                assert!((&again.0, &again.1) == (&anew.0, &anew.1));
+                assert!(
+                    again.2 >= wanted - 1 && again.2 <= wanted,
+                    "{} packs of {wanted}",
+                    again.2
+                );
+            }
+        }
     }
 
     #[test]

@@ -55,6 +55,8 @@
 //!   it is needed.
 //! * What is lost costs what it describes: a unit 16 KiB of notes and all content that shows them, a table 4 MiB, a dictionary
 //!   its pack, a block of extents its own content, the index everything.
+//! * Full packs of an earlier version of the content that hold the same notes are taken over as they are, if it is there;
+//!   that they do is proved by reading them. They are what coding them anew would give, unless the effort is another.
 //! * After an append, packs that were full before encode to the same bytes at the same places, and so do blocks of extents,
 //!   as long as the answer to whether anything repeats is the same. The last pack and the index are new.
 //! * What is lost of a base costs what shows it. Contents of up to 32 MiB are coded against bases of up to 32 MiB each, at
@@ -63,7 +65,8 @@
 //!   bytes per KiB of content, at most 64 MiB) and the index; a reader the index, dictionaries of 16 MiB, 1 MiB of blocks of
 //!   extents, 0.5 MiB of tables, 256 KiB of units, and 0.5 MiB for each thread that reads.
 //! * A few bytes of extents may describe any length of content; it is expanded only as far as it is read.
-//! * The bytes depend on the content, the effort and the version of zstd, on nothing else.
+//! * The bytes depend on the content, the effort, the version of zstd, and on the dictionaries and bases given; on nothing
+//!   else.
 
 mod base;
 mod based;
@@ -76,6 +79,7 @@ mod extents;
 mod index;
 mod notes;
 mod pack;
+mod previous;
 mod recent;
 mod reuse;
 mod shared;

@@ -19,6 +19,7 @@ use crate::format::LayerError;
 const FAST: Request<'_> = Request {
     dictionaries: &[],
     bases: &[],
+    previous: None,
     effort: Effort::Fast,
     previews: 0,
 };

@@ -68,6 +68,7 @@ fn request(previews: usize) -> Request<'static> {
         previews,
         dictionaries: &[],
         bases: &[],
+        previous: None,
     }
 }
 

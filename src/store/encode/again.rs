@@ -5,12 +5,12 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::content::{Cancelling, WhileWanted};
-use super::{Plan, Wish, layout_for, next_generation};
+use super::{Plan, Wish, layout_for};
 use crate::codec::template::{Base, Template};
 use crate::codec::{Codec, CodecError, Content, Request};
 use crate::format::descriptor::DEFAULT_UNIT;
-use crate::format::{Attributes, Descriptor, LayerSpec, Layers, ObjectKind};
-use crate::store::attrs::copy_native;
+use crate::format::{Attributes, Descriptor, Digest, LayerSpec, Layers, ObjectKind, SetId};
+use crate::store::attrs::{copy_native, now};
 use crate::store::build::{self, Spool};
 use crate::store::dictionaries::Class;
 use crate::store::disk::{Access, SetTimes};
@@ -211,4 +211,14 @@ impl Store {
         self.damaged.lock().remove(&was.set().0);
         Ok(Again::Encoded(object))
     }
+}
+
+/// The generation after `last` for a set of this id. The high half orders the sets of a name: it is one more than the
+/// last one's, and at least the day (since 1970), so that it grows even where nobody remembers the last. The low half
+/// is the set's own, so that chunk files of different sets have different names whatever directory they end up in.
+pub(crate) fn next_generation(last: u32, set: SetId) -> u32 {
+    let day = u32::try_from(now().secs / 86_400).unwrap_or(0);
+    let order = ((last >> 16) + 1).max(day).min(u32::from(u16::MAX));
+    let Digest([a, b, ..]) = set.0;
+    (order << 16) | u32::from(u16::from_le_bytes([a, b]))
 }

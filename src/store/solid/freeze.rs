@@ -239,10 +239,8 @@ impl Store {
                 };
                 let request = Request {
                     effort: how.effort,
-                    previews: 0,
-                    // A copy of the object must be all that it needs.
-                    dictionaries: &[],
-                    bases: &[],
+                    // No dictionaries: a copy of the object must be all that it needs.
+                    ..Request::default()
                 };
                 codec.encode(&content, request, &mut sink)
             };
