@@ -55,6 +55,12 @@ impl Class {
             public: mode & 0o004 != 0,
         }
     }
+
+    /// That of an encoded file: what its carrier says, whatever was said when it was encoded.
+    pub(crate) fn of_object(object: &Object) -> Self {
+        let carrier = object.carrier_meta();
+        Self::of(carrier.uid, carrier.mode)
+    }
 }
 
 /// A dictionary that is there, or was.

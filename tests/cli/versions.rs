@@ -168,6 +168,28 @@ fn what_only_some_may_read_is_not_shared_with_what_all_may() {
 }
 
 #[test]
+fn a_file_whose_mode_changes_shares_with_others_from_then_on() {
+    let bench = Bench::new();
+    let store = bench.store();
+    put(&store.join("1.0"), 0);
+    put(&store.join("1.1"), 1);
+    let mode = |name: &str, mode| {
+        for i in 0..FILES {
+            let path = store.join(format!("1.1/{i}.src{name}"));
+            fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+        }
+    };
+    mode("", 0o600);
+    settle(&store);
+    assert!(dictionaries(&store).is_empty());
+    mode(".holo", 0o644);
+    settle(&store);
+    assert_eq!(dictionaries(&store)[0]["files"], 2 * FILES);
+    reads_back(&store, "1.0", 0);
+    reads_back(&store, "1.1", 1);
+}
+
+#[test]
 fn a_lost_base_is_named_wherever_it_is_missed() {
     let (bench, store) = two_versions();
     let id = dictionaries(&store)[0]["id"].as_str().unwrap().to_owned();

@@ -191,10 +191,8 @@ impl Store {
         // Whatever changes an attribute changes the carrier.
         let (a, b) = (now.carrier_meta(), was.carrier_meta());
         let same = now.set() == was.set() && (a.dev, a.ino, a.ctime) == (b.dev, b.ino, b.ctime);
-        let attributes = now.attributes();
-        let class = Class::of(attributes.uid, attributes.mode);
-        let before = was.attributes();
-        if !same || disk != there || node.is_open() || class != Class::of(before.uid, before.mode) {
+        let class = Class::of_object(&now);
+        if !same || disk != there || node.is_open() || class != Class::of_object(was) {
             return Ok(Again::Busy);
         }
         switch::replace_set(own, set, dir.as_ref(), &disk)?;

@@ -74,11 +74,10 @@ impl Store {
         if !file || !fits || object.medium() != Medium::Other || size > Base::MOST {
             return None;
         }
-        let attributes = object.attributes();
         Some(Member {
             ino: node.ino,
             path: node.path()?,
-            class: Class::of(attributes.uid, attributes.mode),
+            class: Class::of_object(object),
             size,
             stored: object.stored_bytes(),
             based: object
@@ -268,9 +267,7 @@ impl Store {
         };
         match found {
             Found::Encoded { object, .. } => {
-                let attributes = object.attributes();
-                let class = Class::of(attributes.uid, attributes.mode);
-                if class != member.class {
+                if Class::of_object(&object) != member.class {
                     self.forget_member(&member);
                     return None;
                 }
