@@ -194,3 +194,46 @@ fn a_lingering_file_that_was_never_synced_is_not_lost_to_its_change() {
         }
     }
 }
+
+/// Lines of a file: of each version, some are its own.
+fn lines(file: u32, version: u32) -> Vec<u8> {
+    let mut state = u64::from(file) + 7;
+    let line = |i: u32| {
+        state = state
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
+        if i % 150 == version {
+            format!("changed in {version}: {i}\n")
+        } else {
+            format!("{:x}\n", state >> 8)
+        }
+    };
+    (0..2500).map(line).collect::<String>().into_bytes()
+}
+
+/// A file becomes one that all may read, and shares what others of them hold from then on.
+#[test]
+fn sharing() {
+    for layout in LAYOUTS {
+        let before = |files: &Files| {
+            for (version, file) in [0, 1, 2].iter().flat_map(|v| [1, 2, 3].map(|f| (*v, f))) {
+                files.put(&format!("{version}.{file}"), &lines(file, version))?;
+            }
+            files.put("x", &lines(2, 3))?;
+            files.set_mode("x", 0o600)?;
+            files.convert("x", layout)?;
+            files.settle()?;
+            assert!(files.status("0.1")?.reason.contains("other files hold"));
+            assert!(!files.status("x")?.reason.contains("other files hold"));
+            files.set_mode("x", 0o644)
+        };
+        let change = |files: &Files, _: &Steps<'_>| {
+            let before = files.status("x")?.stored;
+            files.settle()?;
+            let after = files.status("x")?;
+            assert!(after.stored < before / 2 && after.reason.contains("other files hold"));
+            Ok(())
+        };
+        Scenario::new(&before, &change).stops();
+    }
+}
