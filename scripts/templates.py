@@ -6,8 +6,10 @@ Classes: text and logs of the corpus, each as one archive; source (crates of whi
 the two last versions of each, and binaries (the largest programs of /usr/bin, up to 20 MB, as one archive). Prints, for each: bytes in one
 layer (profile none), bytes on disk with the profile standard, beside zstd -19 and --long=27, xz -9e, squashfs (xz, 128 KiB), and zstd -19 on pieces of 16 KiB and
 64 KiB, which can be read as far from the beginning as ours. Then the speed of encoding and decoding on one core (whole commands; best of N rounds), the
-memory they take, and reads through a fresh mount: the first byte, 4 KiB at random places. At last what was measured beside what is wanted. Lines
-beginning with '=' are for the record.
+memory they take, and reads through a fresh mount: the first byte, 4 KiB at random places. Then two versions of a tree, kept as files with the
+defaults: what they take together, by status and in all bytes of the store (dictionaries included), of what each takes in a store of its own; beside
+zstd -19 of the one and of the other's difference from it (--patch-from), squashfs and xz of both.
+At last what was measured beside what is wanted. Lines beginning with '=' are for the record.
 """
 import argparse, io, json, os, random, re, resource, shutil, statistics, subprocess, tarfile, time
 from pathlib import Path
@@ -189,6 +191,72 @@ for name, (files, must, after, pace, pace_after) in CLASSES.items():
     wanted(f"{name} 4 KiB p50 us", middle, 50, 20, digits=0)
     wanted(f"{name} 4 KiB p99 us", worst, 150, 60, digits=0)
     file.unlink()
+
+
+
+def edited(files):
+    """Another version: of every forty lines one is new."""
+    chosen = random.Random(1)
+    for i, (name, content) in enumerate(files):
+        lines = content.splitlines(True)
+        for at in range(i % 40, len(lines), 40):
+            lines[at] = b"# changed: %f\n" % chosen.random()
+        yield name, b"".join(lines)
+
+
+def library():
+    top = Path(os.__file__).parent
+    files = [f for package in ("asyncio", "email", "unittest", "json", "http", "importlib") for f in tree(top / package, f"{package}/") if f[0].endswith(".py")]
+    return files, list(edited(files))
+
+
+def crates():
+    """The first and the last version of each crate."""
+    by_crate = {}
+    for name, content in versions():
+        crate, _, rest = name.partition("/")
+        by_crate.setdefault(re.match(r"(.+?)-\d", crate)[1], {}).setdefault(crate, []).append((rest, content))
+    ends = [(crate, each[min(each)], each[max(each)]) for crate, each in by_crate.items()]
+    return [[(f"{crate}/{rest}", content) for crate, *both in ends for rest, content in both[i]] for i in (0, 1)]
+
+
+def kept(*trees):
+    """Bytes by status, in all files of the store, and of its dictionaries, with the defaults; seconds of settling."""
+    place = WORK / "store"
+    shutil.rmtree(place, ignore_errors=True)
+    run(HOLOFS, "init", place)
+    for i, files in enumerate(trees):
+        for name, content in files:
+            path = place / str(i) / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(content)
+    began = time.perf_counter()
+    run(HOLOFS, "settle", "-q", place)
+    took = time.perf_counter() - began
+    weigh = lambda top: sum(f.stat().st_size for f in top.rglob("*") if f.is_file())
+    found = sum(f["stored"] for f in json.loads(run(HOLOFS, "--json", "status", place))), weigh(place), weigh(place / ".holofs/dict"), took
+    shutil.rmtree(place)
+    return found
+
+
+print(f"\n{'two versions':10} {'bytes':>9} {'alone':>8} {'and':>8} {'together':>8} {'%':>5} {'on disk':>8} {'%':>5} {'shared':>8} {'patch':>8} {'squash':>8} {'xz':>8}  settling s")
+for name, both in {"library": library(), "crates": crates()}.items():
+    alone, together = [kept(files) for files in both], kept(*both)
+    tars = [archive(f"{name}-{i}", files) for i, files in enumerate(both)]
+    shutil.rmtree(WORK / "both", ignore_errors=True)
+    for i, files in enumerate(both):
+        for label, content in files:
+            (WORK / f"both/{i}" / label).parent.mkdir(parents=True, exist_ok=True)
+            (WORK / f"both/{i}" / label).write_bytes(content)
+    patch = len(run("zstd", "-q", "-19", "-c", tars[0])) + len(run("zstd", "-q", "-19", "--long=27", "-c", f"--patch-from={tars[0]}", tars[1]))
+    run("mksquashfs", WORK / "both", WORK / "squash", "-comp", "xz", "-noappend", "-quiet", "-no-progress")
+    solid = len(run("xz", "-9e", "-c", input=b"".join(t.read_bytes() for t in tars)))
+    shares = [together[i] / sum(a[i] for a in alone) for i in (0, 1)]
+    print(f"{name:12} {sum(len(c) for files in both for _, c in files):9} {alone[0][1]:8} {alone[1][1]:8} {together[0]:8} {100 * shares[0]:4.1f}% {together[1]:8} {100 * shares[1]:4.1f}%"
+          f" {together[2]:8} {patch:8} {(WORK / 'squash').stat().st_size:8} {solid:8}  {together[3]:.1f}", flush=True)
+    wanted(f"{name} two versions % of each alone", 100 * shares[0], 80)
+    wanted(f"{name} two versions % on disk", 100 * shares[1], 80)
+    (WORK / "squash").unlink(), shutil.rmtree(WORK / "both"), [t.unlink() for t in tars]
 
 print(f"\n{'row':52} {'value':>9} {'must':>8} {'after':>8}")
 for row, value, must, after, larger, digits in TABLE:
