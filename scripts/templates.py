@@ -6,12 +6,13 @@ Classes: text and logs of the corpus, each as one archive; source (crates of whi
 the two last versions of each, and binaries (the largest programs of /usr/bin, up to 20 MB, as one archive). Prints, for each: bytes in one
 layer (profile none), bytes on disk with the profile standard, beside zstd -19 and --long=27, xz -9e, squashfs (xz, 128 KiB), and zstd -19 on pieces of 16 KiB and
 64 KiB, which can be read as far from the beginning as ours. Then the speed of encoding and decoding on one core (whole commands; best of N rounds), the
-memory they take, and reads through a fresh mount: the first byte, 4 KiB at random places. Then two versions of a tree, kept as files with the
+memory they take, and reads through a fresh mount: the first byte, 4 KiB at random places. Then a tree of 3,000 small files of cargo's registry, plain,
+encoded file by file, and as a solid directory: bytes and blocks, `ls -lR`, all of it read, 4 KiB of one. Then two versions of a tree, kept as files with the
 defaults: what they take together, by status and in all bytes of the store (dictionaries included), of what each takes in a store of its own; beside
 zstd -19 of the one and of the other's difference from it (--patch-from), squashfs and xz of both.
 At last what was measured beside what is wanted. Lines beginning with '=' are for the record.
 """
-import argparse, io, json, os, random, re, resource, shutil, statistics, subprocess, tarfile, time
+import argparse, io, json, os, random, re, resource, shutil, stat, statistics, subprocess, tarfile, time
 from pathlib import Path
 
 parser = argparse.ArgumentParser()
@@ -156,6 +157,71 @@ def reads(place, name, size):
     return statistics.median(first), statistics.median(each), each[len(each) * 99 // 100]
 
 
+def small_files():
+    """3,000 files of cargo's registry, each up to 64 KiB, with their directories."""
+    registry = Path(os.environ.get("CARGO_HOME", Path.home() / ".cargo")) / "registry/src"
+    top, count = WORK / "small", 0
+    for file in (f for f in sorted(registry.rglob("*")) if f.is_file() and not f.is_symlink() and f.stat().st_size <= 64 << 10):
+        target = top / file.relative_to(registry)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy2(file, target)
+        count += 1
+        if count == 3000:
+            break
+    return top
+
+
+def taken(top):
+    """Bytes of all files, and of the blocks that they and their directories take."""
+    all_ = [p.lstat() for p in [top, *top.rglob("*")] if ".holofs" not in p.parts]
+    return sum(s.st_size for s in all_ if stat.S_ISREG(s.st_mode)), 512 * sum(s.st_blocks for s in all_)
+
+
+def solid():
+    """A tree of small files as it is, file by file, and as one: what it takes, and how it is read."""
+    source = small_files()
+    place = WORK / "store"
+    print(f"\n{'tree':14} {'bytes':>10} {'blocks':>10}  made s  ls -lR s  read s  4 KiB p50 p99 us")
+    for form in ("plain", "file by file", "solid"):
+        shutil.rmtree(place, ignore_errors=True)
+        run(HOLOFS, "init", place)
+        (place / ".holofs/store.toml").write_text('version = 1\n[defaults]\nmin_size = "1B"\n[encode]\nlinger = "0s"\n')
+        shutil.copytree(source, place / "small", symlinks=True)
+        os.sync()
+        began = time.perf_counter()
+        if form == "file by file":
+            run(HOLOFS, "settle", "-q", place)
+        elif form == "solid":
+            run(HOLOFS, "convert", "-q", "--solid", place / "small")
+        made = time.perf_counter() - began
+        bytes_, blocks = taken(place)
+        with Mounted(place) as mount:
+            began = time.perf_counter()
+            run("ls", "-lR", mount)
+            listed = time.perf_counter() - began
+        with Mounted(place) as mount:
+            began = time.perf_counter()
+            run("tar", "cf", WORK / "all.tar", "small", cwd=mount)
+            read = time.perf_counter() - began
+            assert run("diff", "-r", source, mount / "small") == b""
+        with Mounted(place) as mount:
+            each = []
+            files = [f for f in sorted(source.rglob("*")) if f.is_file() and f.stat().st_size >= 4096]
+            for file in random.Random(SEED).sample(files, min(300, len(files))):
+                fd = os.open(mount / "small" / file.relative_to(source), os.O_RDONLY)
+                offset = random.randrange(file.stat().st_size // 4096) * 4096
+                began = time.perf_counter()
+                os.pread(fd, 4096, offset)
+                each.append(1e6 * (time.perf_counter() - began))
+                os.close(fd)
+            each.sort()
+        middle, worst = statistics.median(each), each[len(each) * 99 // 100]
+        print(f"{form:14} {bytes_:10} {blocks:10} {made:7.1f} {listed:9.2f} {read:7.2f} {middle:9.0f} {worst:5.0f}", flush=True)
+        for what, value in (("bytes", bytes_), ("bytes of blocks", blocks), ("made in s", made), ("ls -lR s", listed), ("read s", read), ("4 KiB p50 us", middle), ("4 KiB p99 us", worst)):
+            wanted(f"small files {form} {what}", value, digits=2)
+    shutil.rmtree(place)
+
+
 CLASSES = {
     # name: files, must and after of its size, must and after of reading on
     "text": (lambda: tree(ARGS.corpus / "text"), 23, 18, 350, 1000), "logs": (lambda: tree(ARGS.corpus / "logs"), 10, 7.5, 700, 1000),
@@ -191,6 +257,7 @@ for name, (files, must, after, pace, pace_after) in CLASSES.items():
     wanted(f"{name} 4 KiB p50 us", middle, 50, 20, digits=0)
     wanted(f"{name} 4 KiB p99 us", worst, 150, 60, digits=0)
     file.unlink()
+solid()
 
 
 
@@ -250,10 +317,10 @@ for name, both in {"library": library(), "crates": crates()}.items():
             (WORK / f"both/{i}" / label).write_bytes(content)
     patch = len(run("zstd", "-q", "-19", "-c", tars[0])) + len(run("zstd", "-q", "-19", "--long=27", "-c", f"--patch-from={tars[0]}", tars[1]))
     run("mksquashfs", WORK / "both", WORK / "squash", "-comp", "xz", "-noappend", "-quiet", "-no-progress")
-    solid = len(run("xz", "-9e", "-c", input=b"".join(t.read_bytes() for t in tars)))
+    whole = len(run("xz", "-9e", "-c", input=b"".join(t.read_bytes() for t in tars)))
     shares = [together[i] / sum(a[i] for a in alone) for i in (0, 1)]
     print(f"{name:12} {sum(len(c) for files in both for _, c in files):9} {alone[0][1]:8} {alone[1][1]:8} {together[0]:8} {100 * shares[0]:4.1f}% {together[1]:8} {100 * shares[1]:4.1f}%"
-          f" {together[2]:8} {patch:8} {(WORK / 'squash').stat().st_size:8} {solid:8}  {together[3]:.1f}", flush=True)
+          f" {together[2]:8} {patch:8} {(WORK / 'squash').stat().st_size:8} {whole:8}  {together[3]:.1f}", flush=True)
     wanted(f"{name} two versions % of each alone", 100 * shares[0], 80)
     wanted(f"{name} two versions % on disk", 100 * shares[1], 80)
     (WORK / "squash").unlink(), shutil.rmtree(WORK / "both"), [t.unlink() for t in tars]
