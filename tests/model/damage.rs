@@ -23,20 +23,22 @@ fn plain(name: &str) -> String {
     }
 }
 
-/// The directory on disk of a path, and its last name.
-fn place<'p>(root: &Arc<dyn Dir>, path: &'p str) -> (Arc<dyn Dir>, &'p str) {
+/// The directory on disk of a path, and its last name; `None` for what is in a solid directory.
+fn place<'p>(root: &Arc<dyn Dir>, path: &'p str) -> Option<(Arc<dyn Dir>, &'p str)> {
     let mut dir = Arc::clone(root);
     let mut parts: Vec<&str> = path.split('/').collect();
     let name = parts.pop().unwrap();
     for part in parts {
-        dir = dir.dir(os(&plain(part))).unwrap();
+        dir = dir.dir(os(&plain(part))).ok()?;
     }
-    (dir, name)
+    Some((dir, name))
 }
 
 /// Whether a path lies there plain and encoded.
 pub(crate) fn is_pair(files: &Files, path: &str) -> bool {
-    let (dir, name) = place(files.store.root(), path);
+    let Some((dir, name)) = place(files.store.root(), path) else {
+        return false;
+    };
     let names = [plain(name), plain(name) + ".holo"];
     names.iter().all(|name| dir.meta(os(name)).is_ok())
 }
@@ -52,7 +54,7 @@ pub(crate) fn damage(
     if state != State::Exact || chunks.need == chunks.total || is_pair(files, path) {
         return None;
     }
-    let (dir, name) = place(files.store.root(), path);
+    let (dir, name) = place(files.store.root(), path)?;
     let disk = plain(name) + ".holo";
     let meta = dir.meta(os(&disk)).unwrap();
     if !done.insert(meta.ino) {
