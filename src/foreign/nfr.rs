@@ -1,4 +1,4 @@
-//! Weights of NFR v4: a film as a network of sines, shown as raw video that is rendered while it is read.
+//! Weights of NFR v4: a film as a network of sines, rendered as raw video while it is read.
 //!
 //! The file is what `torch.save` writes: an archive (`zip`) with a pickle of two dictionaries (`pickle`) and the values of
 //! each tensor as little-endian 32-bit floats in a file of its own.

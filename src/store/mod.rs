@@ -35,6 +35,7 @@ pub mod policy;
 mod predecessors;
 mod promote;
 mod quality;
+mod ranges;
 mod rename;
 mod solid;
 mod state;

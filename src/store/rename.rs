@@ -133,11 +133,16 @@ impl Store {
             }
             _ => {}
         }
-        // In a context only what is shown there may go, and a replaced file goes with all its variants.
-        if let (true, Some(target), Some(other)) = (self.is_in_context(), &target, &other)
+        if let (Some(target), Some(other)) = (&target, &other)
             && self.has_variants(other.file(), target)?
         {
-            return Err(Error::Denied);
+            // What replaces the default variant is not what a context shows.
+            if self.is_in_context() {
+                return Err(Error::Denied);
+            }
+            if source.kind() == Kind::File {
+                self.hand_on((other.file(), target), moved.file())?;
+            }
         }
         let new_disk = match &source {
             // What replaces a directory must be one for the medium too.

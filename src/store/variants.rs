@@ -175,6 +175,34 @@ impl Store {
         Ok(())
     }
 
+    /// Gives the variants of a file that is about to be replaced to its successor, durably: a program that saves by
+    /// renaming means to change what it has read, not what other contexts show. Those that the successor has are newer.
+    pub(crate) fn hand_on(&self, (from, found): (u64, &Found), to: u64) -> Result<()> {
+        for context in self.contexts_in(from, found)? {
+            if context.named().is_none() || self.overlay(to, &context)?.is_some() {
+                continue;
+            }
+            let (staged, _) = match (self.overlay(from, &context)?, found) {
+                (Some(overlay), _) => {
+                    let source = overlay.open(Access::Read)?;
+                    self.stage(&mut |file| {
+                        copy(file, overlay.meta.size, &mut |at, piece| {
+                            Ok(super::disk::read_exact_at(source.as_ref(), piece, at)?)
+                        })?;
+                        set_times(file, overlay.meta.atime, overlay.meta.mtime)
+                    })?
+                }
+                (None, Found::Encoded { object, .. } | Found::Pair { object, .. }) => {
+                    let variant = object.in_context(&context).ok_or(Error::Invalid)?;
+                    self.stage(&mut |file| copy_object(&variant, file))?
+                }
+                _ => continue,
+            };
+            self.place_overlay(&staged, to, &context)?;
+        }
+        Ok(())
+    }
+
     /// Whether a file has variants beside its default one.
     pub(crate) fn has_variants(&self, ino: u64, found: &Found) -> Result<bool> {
         let in_set = match found {

@@ -190,3 +190,31 @@ fn no_file_with_variants_is_replaced_from_within_a_context() {
     files.rename("new", "y", Rename::Replace).unwrap();
     assert_eq!(files.get("y").unwrap(), b"new");
 }
+
+/// Editors save by writing another file and renaming it: what other contexts show was not what was edited.
+#[test]
+fn a_save_by_rename_keeps_the_variants() {
+    let (root, files) = in_memory();
+    files.put("x", &sample(1, 5000)).unwrap();
+    files.add_variant("x", "A", &sample(2, 5000)).unwrap();
+    files.settle().unwrap(); // one object of two variants
+    files.put("x~", b"edited").unwrap();
+    files.rename("x~", "x", Rename::Replace).unwrap();
+    let shown = |files: &Files, context| files.seen_in(context).unwrap().get("x").unwrap();
+    assert_eq!(files.get("x").unwrap(), b"edited");
+    assert_eq!(shown(&files, "A"), sample(2, 5000));
+    // And again, before the first one was encoded; what the new file has of its own counts.
+    files.put("x~", &sample(3, 9000)).unwrap();
+    files.add_variant("x~", "B", b"of the new one").unwrap();
+    files.rename("x~", "x", Rename::Replace).unwrap();
+    files.settle().unwrap();
+    files.store.close().unwrap();
+    let files = open(&root, "DEFAULT");
+    assert_eq!(files.get("x").unwrap(), sample(3, 9000));
+    assert_eq!(shown(&files, "A"), sample(2, 5000));
+    assert_eq!(shown(&files, "B"), b"of the new one");
+    assert!(
+        disk_names(&root, ".holofs/variants").is_empty(),
+        "nothing is left over"
+    );
+}
