@@ -1,4 +1,6 @@
-//! What a pickle of weights says, without doing what it says: a pickle is a program, and only this much of it is known.
+//! What a pickle of weights says, without doing what it says.
+//!
+//! A pickle is a program, and only this much of it is known.
 //!
 //! Opcodes are those of protocol 2 that torch writes for dictionaries of tensors (`pickletools` of Python's library). Of all
 //! that a pickle may call three things are known, none of which does anything here: an ordered dictionary, a tensor

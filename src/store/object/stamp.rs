@@ -1,4 +1,4 @@
-//! What the medium says of an object's files: when it says the same again, nobody has written to them.
+//! What the medium says of an object's files: when it says the same again, none was written to.
 
 use std::io;
 

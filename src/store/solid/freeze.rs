@@ -1,4 +1,4 @@
-//! Freezing: a directory becomes solid, provided that nothing in it is open and nothing changes meanwhile.
+//! Freezing: a directory becomes solid, where nothing in it is open and nothing changes meanwhile.
 
 use std::collections::HashMap;
 use std::ffi::{OsStr, OsString};

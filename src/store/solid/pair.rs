@@ -1,5 +1,4 @@
-//! A directory and an object of kind tree under one name: left by a crash whose intent is lost, or by a backup that
-//! was restored over a newer store.
+//! A directory and an object of kind tree under one name: after a crash, or from an old backup.
 
 use std::ffi::OsStr;
 

@@ -1,4 +1,4 @@
-//! What is in a bundle as the disk seam shows it: directories and files that can be read and never changed.
+//! A bundle as the disk seam shows it: directories and files that can be read and never changed.
 
 use std::any::Any;
 use std::ffi::{OsStr, OsString};

@@ -1,4 +1,4 @@
-//! What is in a directory that is to become solid: its entries, where their bytes are, and whether all may be kept.
+//! What is in a directory that is to become solid, where its bytes are, and whether all may stay.
 
 use std::collections::{HashMap, VecDeque};
 use std::ffi::{OsStr, OsString};

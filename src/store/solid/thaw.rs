@@ -1,4 +1,4 @@
-//! Thawing: a solid directory becomes a native one again, as a whole, before something in it is changed.
+//! Thawing: a solid directory becomes native again, as a whole, before something in it is changed.
 
 use std::ffi::{OsStr, OsString};
 use std::num::NonZeroUsize;
