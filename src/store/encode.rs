@@ -31,7 +31,7 @@ use crate::codec::{self, Codec, CodecError, Medium, Request};
 use crate::format::descriptor::DEFAULT_UNIT;
 use crate::format::{Attributes, Descriptor, Layers, ObjectKind};
 use crate::hologram::Profile;
-pub(crate) use again::{Again, Of, next_generation};
+pub(crate) use again::{Again, Against, Of, next_generation};
 pub(crate) use content::Plainly;
 use content::{Cancelling, Subject, WhileWanted};
 pub(crate) use plan::{Encoding, Plan, Wish};

@@ -11,7 +11,7 @@
 //! | for each file | |
 //! | 8 each | u64: inode number, size, bytes stored |
 //! | 4 | u32: owner |
-//! | 1 | 1 everybody may read it, 2 it is coded against a base, 4 trying it again is no use |
+//! | 1 | 1 everybody may read it, 2 it is coded against a base, 4 trying it again is no use, 8 the same for phrases |
 //! | 1 | numbers of the sketch `n`, at most 8 |
 //! | 2 | u16: bytes of the path `p` |
 //! | 4 each, `n` of them | u32: the sketch |
@@ -19,6 +19,7 @@
 
 mod find;
 mod share;
+mod words;
 
 use std::collections::{HashMap, HashSet};
 use std::ffi::{OsStr, OsString};
@@ -59,6 +60,8 @@ pub(crate) struct Member {
     pub(crate) based: bool,
     /// Whether it has been tried in vain to share what it holds.
     pub(crate) tried: bool,
+    /// Whether its family was tried with a dictionary of phrases.
+    pub(crate) worded: bool,
     pub(crate) sketch: Sketch,
 }
 
@@ -210,7 +213,12 @@ fn write(bytes: &mut Vec<u8>, member: &Member) {
         bytes.extend(field.to_le_bytes());
     }
     bytes.extend(member.class.uid.to_le_bytes());
-    let flags = [member.class.public, member.based, member.tried];
+    let flags = [
+        member.class.public,
+        member.based,
+        member.tried,
+        member.worded,
+    ];
     let flags = flags
         .iter()
         .rev()
@@ -256,7 +264,7 @@ fn next(rest: &mut &[u8]) -> Option<Member> {
     let uid = u32::from_le_bytes(array(rest)?);
     let [flags, numbers] = array(rest)?;
     let length = u16::from_le_bytes(array(rest)?);
-    if flags > 7 || usize::from(numbers) > NUMBERS {
+    if flags > 15 || usize::from(numbers) > NUMBERS {
         return None;
     }
     let sketch: Option<Vec<u32>> = (0..numbers)
@@ -275,6 +283,7 @@ fn next(rest: &mut &[u8]) -> Option<Member> {
         stored,
         based: flags & 2 != 0,
         tried: flags & 4 != 0,
+        worded: flags & 8 != 0,
         sketch: Sketch(sketch?),
     })
 }
@@ -302,6 +311,7 @@ mod tests {
             stored: ino * 300,
             based: bit(2),
             tried: bit(4),
+            worded: bit(8),
             sketch: Sketch((0..u32::try_from(ino % 8 + 1).unwrap()).collect()),
         }
     }

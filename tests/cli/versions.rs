@@ -1,6 +1,7 @@
 //! Versions of a tree: what they have in common is kept once, without anybody asking for it.
 
 use std::ffi::OsStr;
+use std::fmt::Write as _;
 use std::fs;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
@@ -254,4 +255,63 @@ fn a_lost_base_is_named_wherever_it_is_missed() {
     }
     let scrubbed = expect(6, &["scrub".as_ref(), store.as_os_str()]);
     assert!(scrubbed.contains("1.0/7.src"), "{scrubbed}");
+}
+
+/// A log of one day: no line is like another, and all are alike.
+fn log(day: u32) -> String {
+    let mut lines = String::new();
+    let mut numbers = numbers(7 * day + 3);
+    let mut next = |below: u32| numbers.next().unwrap_or(0) % below;
+    for second in 0..600 {
+        let (minute, second) = (second / 60, second % 60);
+        let what = ["accepted", "refused", "closed", "timed out"][next(4) as usize];
+        writeln!(
+            lines,
+            "2026-{:02}-{:02}T11:{minute:02}:{second:02} gate{} relay[{}]: {what} connection from 10.{}.{}.{} port {}",
+            day / 28 + 1,
+            day % 28 + 1,
+            next(9),
+            1000 + next(9000),
+            next(256),
+            next(256),
+            next(256),
+            next(65536),
+        )
+        .unwrap();
+    }
+    lines
+}
+
+/// Logs have phrases in common and no long stretches: many of them get a dictionary, few do not.
+#[test]
+fn a_family_of_logs_gets_a_dictionary_by_itself() {
+    let bench = Bench::new();
+    let sizes = [20, 160].map(|days| {
+        let store = bench.path(days.to_string());
+        expect(0, &["init".as_ref(), store.as_os_str()]);
+        for day in 0..days {
+            fs::write(store.join(format!("{day}.log")), log(day)).unwrap();
+        }
+        settle(&store);
+        let there = dictionaries(&store);
+        assert_eq!(there.len(), usize::from(days > 100), "{there:?}");
+        let policy = fs::metadata(store.join(".holofs/store.toml")).map_or(0, |meta| meta.len());
+        (bytes(&store) - policy) / u64::from(days)
+    });
+    let [few, many] = sizes;
+    assert!(many < few * 9 / 10, "{many} bytes a day instead of {few}");
+    let store = bench.path("160");
+    assert!(dictionaries(&store)[0]["files"].as_u64() > Some(100));
+    // The next one is coded with it at once, and all of them read back.
+    fs::write(store.join("next.log"), log(200)).unwrap();
+    settle(&store);
+    assert!(dictionaries(&store)[0]["files"].as_u64() > Some(100));
+    assert_eq!(dictionaries(&store).len(), 1);
+    for (name, day) in [("0.log", 0), ("159.log", 159), ("next.log", 200)] {
+        let path = store.join(name);
+        assert!(
+            expect(0, &["cat".as_ref(), path.as_os_str()]) == log(day),
+            "{name}"
+        );
+    }
 }

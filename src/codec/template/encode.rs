@@ -18,6 +18,8 @@ use crate::codec::{CodecError, Content, Effort, Encoded, LayerSink, Request};
 const SHORTEST: u64 = 32 << 10;
 /// Those that a shared dictionary may suit are declined below this.
 const SHORTEST_SHARED: u64 = 512;
+/// Longer ones learn by themselves what a shared dictionary would say.
+const LONGEST_SHARED: u64 = PACK / 2;
 /// Chunks are looked for where one byte in so many repeats.
 const REPEATED: u64 = 64;
 /// The layer must be shorter than the content by one byte in so many.
@@ -40,7 +42,11 @@ pub(super) fn encode(
     sink: &mut dyn LayerSink,
 ) -> Result<Encoded, CodecError> {
     let size = content.size();
-    let shared = shared::of(request.dictionaries);
+    // A pack as long as they come learns more by itself.
+    let shared = match size {
+        ..=LONGEST_SHARED => shared::of(request.dictionaries),
+        _ => Vec::new(),
+    };
     let based = match size {
         ..SHORTEST_SHARED => None,
         _ => Based::new(content, request.bases)?,

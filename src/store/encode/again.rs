@@ -7,7 +7,7 @@ use std::sync::Arc;
 use super::content::{Cancelling, WhileWanted};
 use super::{Plan, Wish, layout_for};
 use crate::codec::template::{Base, Template};
-use crate::codec::{Codec, CodecError, Content, Request};
+use crate::codec::{Codec, CodecError, Content, Dictionary, Request};
 use crate::format::descriptor::DEFAULT_UNIT;
 use crate::format::{Attributes, Descriptor, Digest, LayerSpec, Layers, ObjectKind, SetId};
 use crate::store::attrs::{copy_native, now};
@@ -35,6 +35,15 @@ pub(crate) enum Again {
     NoSmaller,
 }
 
+/// What a file is coded against.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Against<'a> {
+    /// What other files hold, too.
+    Bases(&'a [Arc<Base>]),
+    /// What files like it say.
+    Dictionary(&'a Dictionary),
+}
+
 /// What an object holds, as the content of an encoder.
 #[derive(Debug)]
 pub(crate) struct Of<'a>(pub(crate) &'a Object);
@@ -54,11 +63,11 @@ impl Content for Of<'_> {
 }
 
 impl Store {
-    /// Codes the content of an encoded file anew, against bases; mode, owner, times and all else stay as they are.
+    /// Codes the content of an encoded file anew, against what is shared; mode, owner, times and all else stay as they are.
     ///
     /// # Errors
     /// What the medium says; the file is as it was then.
-    pub(crate) fn encode_again(&self, node: &Arc<Node>, bases: &[Arc<Base>]) -> Result<Again> {
+    pub(crate) fn encode_again(&self, node: &Arc<Node>, against: Against<'_>) -> Result<Again> {
         let own = self.own()?;
         let _using = self.dictionaries.using.read();
         let path = node.path().ok_or(Error::NotFound)?;
@@ -75,9 +84,14 @@ impl Store {
         if how.codec.is_some_and(|codec| codec.id() != Template.id()) {
             return Ok(Again::NoSmaller);
         }
+        let (bases, dictionaries) = match against {
+            Against::Bases(bases) => (bases, [].as_slice()),
+            Against::Dictionary(dictionary) => ([].as_slice(), std::slice::from_ref(dictionary)),
+        };
         let request = Request {
             effort: how.effort,
             bases,
+            dictionaries,
             ..Request::default()
         };
         let mut spool = Spool::new(Arc::clone(&own.staging));

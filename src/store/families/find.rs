@@ -140,6 +140,7 @@ mod tests {
             stored: 10_000,
             based: false,
             tried: false,
+            worded: false,
             sketch: Sketch(numbers.collect()),
         }
     }

@@ -13,7 +13,7 @@ use crate::coding::hash::Digest;
 use crate::format::ObjectKind;
 use crate::store::Result;
 use crate::store::dictionaries::{Class, Draft};
-use crate::store::encode::{Again, Of};
+use crate::store::encode::{Again, Against, Of};
 use crate::store::locate::Found;
 use crate::store::node::Node;
 use crate::store::object::Object;
@@ -25,9 +25,9 @@ const LATER: Duration = Duration::from_mins(10);
 /// Shorter bases are not made.
 const LEAST_SHARED: usize = 16 << 10;
 /// Bytes of parity in a base for 12 bytes of it.
-const PARITY: u64 = 4;
+pub(super) const PARITY: u64 = 4;
 /// What must be saved in all, of what files take: one byte in so many.
-const SAVED: u64 = 10;
+pub(super) const SAVED: u64 = 10;
 
 /// What became of the files looked at.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -39,9 +39,9 @@ pub(crate) enum Shared {
 }
 
 /// A file that can be coded again.
-struct Usable<'a> {
-    member: Member,
-    held: Held<'a>,
+pub(super) struct Usable<'a> {
+    pub(super) member: Member,
+    pub(super) held: Held<'a>,
 }
 
 impl Store {
@@ -74,17 +74,16 @@ impl Store {
         if !file || !fits || object.medium() != Medium::Other || size > Base::MOST {
             return None;
         }
+        let needs = object.needs();
         Some(Member {
             ino: node.ino,
             path: node.path()?,
             class: Class::of_object(object),
             size,
             stored: object.stored_bytes(),
-            based: object
-                .needs()
-                .iter()
-                .any(|id| self.dictionaries.is_base(id)),
+            based: needs.iter().any(|id| self.dictionaries.is_base(id)),
             tried: false,
+            worded: needs.iter().any(|id| !self.dictionaries.is_base(id)),
             sketch: Sketch::default(),
         })
     }
@@ -125,7 +124,12 @@ impl Store {
         }
         let mut done = Shared::Nothing;
         for class in classes {
-            if self.share_class(&all, class, go_on)? == Shared::Some {
+            let mut shared = self.share_class(&all, class, go_on)?;
+            // What shares long stretches comes first.
+            if shared == Shared::Nothing {
+                shared = self.share_words(&all, class, go_on)?;
+            }
+            if shared == Shared::Some {
                 self.families.state.lock().fresh = true;
                 done = Shared::Some;
             }
@@ -211,7 +215,7 @@ impl Store {
             if !self.wanted(go_on, &file.member.path) {
                 break;
             }
-            self.again(file, &[Arc::clone(&base)]);
+            self.again(file, Against::Bases(&[Arc::clone(&base)]));
         }
         Ok(Shared::Some)
     }
@@ -238,7 +242,7 @@ impl Store {
                 continue;
             }
             if let Some(file) = self.usable(member.clone())
-                && self.again(&file, &bases)
+                && self.again(&file, Against::Bases(&bases))
             {
                 done = Shared::Some;
             }
@@ -246,7 +250,7 @@ impl Store {
         Ok(done)
     }
 
-    fn wanted(&self, go_on: &mut dyn FnMut(&Path) -> bool, at: &Path) -> bool {
+    pub(super) fn wanted(&self, go_on: &mut dyn FnMut(&Path) -> bool, at: &Path) -> bool {
         let wanted = !self.queue.is_stopped() && go_on(at);
         if !wanted {
             self.later();
@@ -255,7 +259,7 @@ impl Store {
     }
 
     /// The file of a member, unless it is in use; one that is not what it was is forgotten.
-    fn usable(&self, member: Member) -> Option<Usable<'_>> {
+    pub(super) fn usable(&self, member: Member) -> Option<Usable<'_>> {
         let held = find(self, &member.path).ok();
         let held = held.filter(|held| held.ino() == member.ino);
         let found = held
@@ -302,7 +306,7 @@ impl Store {
         state.next.get_or_insert_with(|| Instant::now() + LATER);
     }
 
-    fn content(&self, file: &Usable<'_>) -> Option<Vec<u8>> {
+    pub(super) fn content(&self, file: &Usable<'_>) -> Option<Vec<u8>> {
         let object = self.encoded(file.held.ino()).ok()??;
         let size = object.descriptor().size;
         let mut content = vec![0; usize::try_from(size).ok().filter(|_| size <= Base::MOST)?];
@@ -311,11 +315,11 @@ impl Store {
     }
 
     /// Codes a file anew, if that makes it smaller; `false` where it is in use.
-    fn again(&self, file: &Usable<'_>, bases: &[Arc<Base>]) -> bool {
+    pub(super) fn again(&self, file: &Usable<'_>, against: Against<'_>) -> bool {
         let Ok(node) = self.nodes.get(file.held.ino()) else {
             return false;
         };
-        match self.encode_again(&node, bases) {
+        match self.encode_again(&node, against) {
             Ok(Again::Encoded(object)) => {
                 self.note_member(&node, &object, Some(file.member.sketch.clone()));
             }
