@@ -181,10 +181,7 @@ impl Store {
         let names = SetName { name, disk_name };
         let subject = Subject {
             kind: ObjectKind::File,
-            content: &Plainly {
-                file: candidate.file.as_ref(),
-                size: was.size,
-            },
+            content: &candidate.content(),
             holes: build::holes(candidate.file.as_ref(), was.size)?,
         };
         self.encode_candidate(node, &candidate, &subject, how, &names)

@@ -17,6 +17,7 @@ use super::node::Node;
 use super::policy::Encode;
 use super::solid::Next;
 use super::tree::{Counters, Store};
+use crate::format::Time;
 
 /// Longest quiet time, however often a file was promoted.
 const LONGEST_QUIET: Duration = Duration::from_hours(30 * 24);
@@ -54,7 +55,7 @@ struct State {
     streamed: Vec<Arc<Node>>,
     crawl: Option<Crawl>,
     /// Directories that were found to be nothing for one object, and until when that counts.
-    unsuited: HashMap<u64, Instant>,
+    unsuited: HashMap<u64, (Instant, Time)>,
 }
 
 impl State {
@@ -136,20 +137,21 @@ impl Queue {
         self.closed(node);
     }
 
-    /// A directory is nothing for one object, for now.
-    pub(crate) fn unsuited(&self, node: &Node) {
+    /// A directory is nothing for one object, for now, unless names come or go in it.
+    pub(crate) fn unsuited(&self, node: &Node, mtime: Time) {
         let mut state = self.state.lock();
         if state.unsuited.len() >= MOST_UNSUITED {
             state.unsuited.clear();
         }
-        state.unsuited.insert(node.ino, Instant::now() + UNSUITED);
+        let until = Instant::now() + UNSUITED;
+        state.unsuited.insert(node.ino, (until, mtime));
     }
 
-    /// Whether that was said of a directory not long ago.
-    pub(crate) fn is_unsuited(&self, node: &Node) -> bool {
+    /// The modification time that a directory had when that was said of it, not long ago.
+    pub(crate) fn unsuited_at(&self, node: &Node) -> Option<Time> {
         let state = self.state.lock();
-        let until = state.unsuited.get(&node.ino);
-        until.is_some_and(|until| *until > Instant::now())
+        let (until, mtime) = state.unsuited.get(&node.ino)?;
+        (*until > Instant::now()).then_some(*mtime)
     }
 
     /// A file was opened for streaming that had been streamed before.

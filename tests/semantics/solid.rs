@@ -545,6 +545,7 @@ fn settling_makes_archives_solid() {
 }
 
 /// The worker does the same unasked, and again after a change.
+/// A directory that was looked at while it was being filled counted as too small for an hour.
 #[test]
 fn the_background_makes_archives_solid() {
     let (_place, root) = on_disk();

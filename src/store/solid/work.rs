@@ -4,6 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::super::attrs::now;
 use super::super::node::Node;
 use super::super::policy::CodecChoice;
 use super::super::tree::{Counters, Store};
@@ -12,9 +13,12 @@ use super::super::{Kind, ROOT};
 use super::freeze::Frozen;
 use super::inside;
 use crate::codec::Effort;
+use crate::format::Time;
 
 /// The size for which the policy is asked: no rule is about that of a directory.
 const ANY_SIZE: u64 = 1 << 20;
+/// How long a directory to which a name came is taken for one that is being filled.
+const FILLING: Duration = Duration::from_secs(1);
 /// Looks at a directory that `settle` waits for.
 const LOOKS: u32 = 5;
 
@@ -41,7 +45,19 @@ impl Store {
     /// Whether a directory is to become solid, as far as can be said without looking into it.
     pub(crate) fn wants_solid(&self, node: &Arc<Node>) -> bool {
         let archive = || node.path().is_some_and(|path| self.is_archive(&path));
-        node.ino != ROOT && archive() && !self.queue.is_unsuited(node)
+        node.ino != ROOT && archive() && !self.is_unsuited(node)
+    }
+
+    /// Whether it was found not long ago that a directory is nothing for one object, and no name came or went since.
+    fn is_unsuited(&self, node: &Arc<Node>) -> bool {
+        let then = self.queue.unsuited_at(node);
+        then.is_some_and(|then| self.named_at(node) == Some(then))
+    }
+
+    /// When a name came to a directory or went last.
+    fn named_at(&self, node: &Arc<Node>) -> Option<Time> {
+        let dir = self.dir(node).ok()?;
+        dir.self_meta().ok().map(|meta| meta.mtime)
     }
 
     /// The uppermost directory around a file that is to become solid.
@@ -66,6 +82,7 @@ impl Store {
     /// Makes a directory solid whose time has come, if it qualifies.
     pub(crate) fn freeze_due(&self, node: &Arc<Node>, quiet: Duration) -> Next {
         let path = node.path().unwrap_or_default();
+        let named = self.named_at(node).unwrap_or_default();
         match self.freeze_unasked(node, quiet) {
             Ok(Frozen::Done { .. }) => {
                 log::debug!("{}: solid", path.display());
@@ -78,14 +95,19 @@ impl Store {
             }
             Ok(Frozen::Declined(what)) => {
                 log::debug!("{}: not solid: {what}", path.display());
-                self.queue.unsuited(node);
+                // More may be on its way: what is said now would hold for long.
+                let age = now().secs - named.secs;
+                if (0..=FILLING.as_secs().cast_signed()).contains(&age) {
+                    return Next::After(FILLING);
+                }
+                self.queue.unsuited(node, named);
                 Next::OneByOne
             }
             Err(e) if e.is_not_found() => Next::Nothing, // removed meanwhile
             Err(e) => {
                 Counters::add(&self.counters.failed);
                 log::warn!("{}: not made solid: {e}", path.display());
-                self.queue.unsuited(node);
+                self.queue.unsuited(node, named);
                 Next::OneByOne
             }
         }
