@@ -78,12 +78,13 @@ impl Store {
                     samples.extend(self.content(file).unwrap_or_default());
                 }
             }
-            for file in &usable {
-                self.families
-                    .change(file.member.ino, |member| member.worded = true);
-            }
             let learned = Template.learn(&samples, Effort::Archive, &|| self.queue.is_stopped());
-            let Some(bytes) = learned else { continue };
+            let Some(bytes) = learned else {
+                if !self.queue.is_stopped() {
+                    self.worded(&usable);
+                }
+                continue;
+            };
             let dictionary = Dictionary {
                 id: Digest::of(&bytes),
                 bytes: Arc::from(bytes),
@@ -100,11 +101,14 @@ impl Store {
             let stored: u64 = usable.iter().map(|file| file.member.stored).sum();
             let length = dictionary.bytes.len() as u64;
             let cost = length + length * PARITY / 12 + LEAST_BASE / 2;
-            let then = stored / before.max(1) * after + cost;
+            let scaled = u128::from(stored) * u128::from(after) / u128::from(before.max(1));
+            let then = u64::try_from(scaled).unwrap_or(stored) + cost;
             log::debug!(
                 "{} files take {stored} bytes, and {then} with a dictionary of {length} bytes",
                 usable.len()
             );
+            // Not before: what was interrupted is tried again.
+            self.worded(&usable);
             if then > stored - stored / SAVED {
                 continue;
             }
@@ -118,6 +122,14 @@ impl Store {
             done = Shared::Some;
         }
         Ok(done)
+    }
+
+    /// Notes that it is known of files what a dictionary of phrases is worth.
+    fn worded(&self, files: &[Usable<'_>]) {
+        for file in files {
+            self.families
+                .change(file.member.ino, |member| member.worded = true);
+        }
     }
 
     /// Bytes of layers of a file as it is, and with a dictionary.
